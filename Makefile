@@ -1,0 +1,38 @@
+# The commands of daily work. The machine needs cargo; PostgreSQL and Redis come with `make services`.
+
+PORT ?= 8000
+FILE ?=
+PROFILE ?= release
+
+# A shell that was opened before rustup ran does not know cargo yet.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+ROWCAST = cargo run --locked --profile $(PROFILE) --
+
+.PHONY: help run demo test services
+
+help: ## Print this list.
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+
+run: services ## Start PostgreSQL, Redis and Rowcast on this machine, on PORT (8000); Ctrl-C ends all three.
+	PORT=$(PORT) $(ROWCAST) dev
+
+demo: ## Post the messages of FILE, or a few built-in ones, to the server that runs on PORT (8000).
+	ROWCAST_URL=$${ROWCAST_URL:-http://127.0.0.1:$(PORT)} $(ROWCAST) demo $(if $(FILE),'$(FILE)')
+
+test: services ## Check format and lints, then run every test against real servers.
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo test --locked
+
+services: ## Install the server programs of PostgreSQL and Redis with apt-get, if they are missing.
+	@set -e; missing=; \
+	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || missing=postgresql; \
+	command -v redis-server >/dev/null || command -v valkey-server >/dev/null || missing="$$missing redis-server"; \
+	if [ -z "$$missing" ]; then exit; fi; \
+	fail() { echo "Not installed, and needed: $$missing. $$1 Please install it by hand." >&2; exit 1; }; \
+	command -v apt-get >/dev/null || fail "There is no apt-get on this machine."; \
+	if [ "$$(id -u)" = 0 ]; then sudo=; else sudo=sudo; command -v sudo >/dev/null || fail "There is no sudo to do it with."; fi; \
+	echo "Installing $$missing"; \
+	$$sudo apt-get update -qq; \
+	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing

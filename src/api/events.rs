@@ -1,0 +1,153 @@
+//! The events of `/stream` as the OpenAPI document tells them.
+//!
+//! These types are read by people and by generators of clients. The bytes are made in `frame` and `change`; a test reads
+//! every kind of event back into these types, so that the document and the stream cannot part.
+
+use chrono::{DateTime, Utc};
+use poem_openapi::{Enum, Object, Union};
+use uuid::Uuid;
+
+use crate::{change::Operation, frame::ResetReason};
+
+/// The `data:` of an event.
+#[derive(Debug, Union)]
+#[oai(discriminator_name = "type")]
+pub enum StreamEvent {
+    /// The stream is attached.
+    #[oai(mapping = "connected")]
+    Connected(Connected),
+    /// A message was written.
+    #[oai(mapping = "new_message")]
+    NewMessage(NewMessageEvent),
+    /// A message was changed.
+    #[oai(mapping = "updated_message")]
+    UpdatedMessage(UpdatedMessageEvent),
+    /// A message was deleted.
+    #[oai(mapping = "deleted_message")]
+    DeletedMessage(DeletedMessageEvent),
+    /// All messages were deleted at once.
+    #[oai(mapping = "truncated")]
+    Truncated(TruncatedEvent),
+    /// What came in between cannot be told.
+    #[oai(mapping = "reset")]
+    Reset(Reset),
+    /// The server goes away.
+    #[oai(mapping = "bye")]
+    Bye(Bye),
+}
+
+/// From here on nothing is missed.
+#[derive(Debug, Object)]
+pub struct Connected {
+    /// For people.
+    pub message: String,
+    /// Where the stream begins: the first change is the one after it.
+    pub event_id: String,
+    /// Whether it goes on where the client left off.
+    pub resumed: bool,
+}
+
+/// A message was written.
+#[derive(Debug, Object)]
+pub struct NewMessageEvent {
+    /// The message as it was written.
+    pub data: ChangeData,
+}
+
+/// A message was changed.
+#[derive(Debug, Object)]
+pub struct UpdatedMessageEvent {
+    /// The message as it was then.
+    pub data: ChangeData,
+}
+
+/// A message was deleted.
+#[derive(Debug, Object)]
+pub struct DeletedMessageEvent {
+    /// The message as it was before.
+    pub data: ChangeData,
+}
+
+/// All messages were deleted at once.
+#[derive(Debug, Object)]
+pub struct TruncatedEvent {
+    /// What is known of it.
+    pub data: TruncateData,
+}
+
+/// A change of one message.
+#[derive(Debug, Object)]
+pub struct ChangeData {
+    /// What happened.
+    pub operation: Operation,
+    /// The number of the message.
+    pub id: i64,
+    /// The conversation that the message is in.
+    pub room: String,
+    /// The text; null where `content_omitted` is true.
+    #[oai(nullable)]
+    pub content: Option<String>,
+    /// True where the text is too large for the stream, or was replaced since: read `GET /message/{id}`.
+    pub content_omitted: Option<bool>,
+    /// The name of an attached file.
+    #[oai(nullable)]
+    pub file: Option<String>,
+    /// When the message was written.
+    pub created_date: DateTime<Utc>,
+    /// When it was last changed.
+    #[oai(nullable)]
+    pub updated_date: Option<DateTime<Utc>>,
+    /// Who wrote it.
+    pub sender_id: Uuid,
+    /// The place of the change in the feed, like `1-42`; also the `id:` of the event.
+    pub event_id: String,
+    /// The place of the change before it on the same Redis channel; null for the first.
+    #[oai(nullable)]
+    pub prev: Option<String>,
+    /// The transaction that made the change: equal for the changes of one transaction.
+    pub transaction: String,
+    /// When the change was captured.
+    pub at: DateTime<Utc>,
+}
+
+/// All messages were deleted at once.
+#[derive(Debug, Object)]
+pub struct TruncateData {
+    /// What happened.
+    pub operation: TruncateOperation,
+    /// The place of the change in the feed, like `1-42`; also the `id:` of the event.
+    pub event_id: String,
+    /// The place of the change before it on the same Redis channel; null for the first.
+    #[oai(nullable)]
+    pub prev: Option<String>,
+    /// The transaction that made the change.
+    pub transaction: String,
+    /// When the change was captured.
+    pub at: DateTime<Utc>,
+}
+
+/// The operation of a truncation.
+#[derive(Debug, Enum)]
+#[oai(rename_all = "UPPERCASE")]
+pub enum TruncateOperation {
+    /// All rows are gone.
+    Truncate,
+}
+
+/// Read the messages anew; the stream goes on from `head`.
+#[derive(Debug, Object)]
+pub struct Reset {
+    /// Why.
+    pub reason: ResetReason,
+    /// Where the stream goes on.
+    pub head: String,
+    /// Where to read anew.
+    pub reread: String,
+}
+
+/// Come back: another server goes on from the last id.
+#[derive(Debug, Object)]
+pub struct Bye {
+    /// For people.
+    pub message: String,
+}

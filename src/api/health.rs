@@ -1,0 +1,61 @@
+//! `/health`: whether the node lives, whether it may take traffic, and how every part of it is.
+
+use poem_openapi::{ApiResponse, OpenApi};
+
+use super::{Tag, wire::Wire};
+use crate::health::{Health, Report, Verdict};
+
+/// The calls on health.
+pub(super) struct HealthApi {
+    /// How the node is.
+    pub health: Health,
+}
+
+#[derive(ApiResponse)]
+enum Live {
+    /// The process answers.
+    #[oai(status = 200)]
+    Live(Wire<Verdict>),
+}
+
+#[derive(ApiResponse)]
+enum Ready {
+    /// The node may take traffic.
+    #[oai(status = 200)]
+    Ready(Wire<Verdict>),
+    /// It may not; `reasons` says why.
+    #[oai(status = 503)]
+    NotReady(Wire<Verdict>),
+}
+
+#[derive(ApiResponse)]
+enum Reported {
+    /// Every part of the node.
+    #[oai(status = 200)]
+    Report(Wire<Report>),
+}
+
+#[OpenApi(prefix_path = "/health", tag = "Tag::Health")]
+impl HealthApi {
+    /// Every part of the node, with its age and counts.
+    #[oai(path = "/", method = "get", operation_id = "getHealth")]
+    async fn report(&self) -> Reported {
+        Reported::Report(Wire(self.health.report().await))
+    }
+
+    /// Whether the process answers; says nothing of what it depends on.
+    #[oai(path = "/live", method = "get", operation_id = "getLiveness")]
+    async fn live(&self) -> Live {
+        Live::Live(Wire(Verdict::well()))
+    }
+
+    /// Whether the node may take traffic.
+    #[oai(path = "/ready", method = "get", operation_id = "getReadiness")]
+    async fn ready(&self) -> Ready {
+        let verdict = self.health.verdict().await;
+        match verdict.ok {
+            true => Ready::Ready(Wire(verdict)),
+            false => Ready::NotReady(Wire(verdict)),
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! `/message`: the rows, over HTTP. Writing only writes the row; the feed tells of it.
+
+use poem_openapi::{
+    ApiResponse, Object, OpenApi,
+    param::{Path, Query},
+};
+use serde::Serialize;
+use uuid::Uuid;
+use validator::ValidateArgs;
+
+use super::{
+    Tag,
+    problem::{ApiError, BODY, Failed, INVALID, NOT_FOUND, UNAVAILABLE},
+    wire::{Wire, check},
+};
+use crate::{
+    cursor::Cursor,
+    hub::Hub,
+    message::{Limits, Message, MessagePatch, NewMessage, is_room},
+    store::{self, Store},
+};
+
+/// Messages in a page, where the client does not say.
+const PAGE: u64 = 20;
+
+/// A page of messages, newest first.
+#[derive(Debug, Serialize, Object)]
+pub(super) struct MessagePage {
+    /// The messages.
+    pub messages: Vec<Message>,
+    /// What to give as `cursor` for the next page; null at the end.
+    #[oai(nullable)]
+    pub next_cursor: Option<String>,
+    /// Whether there are older ones.
+    pub has_more: bool,
+}
+
+#[derive(ApiResponse)]
+enum Listed {
+    /// The page.
+    #[oai(status = 200)]
+    Page(
+        Wire<MessagePage>,
+        /// How far the feed had come before the page was read: give it to `/stream` as `last_event_id`, and nothing
+        /// lies between the page and the stream.
+        #[oai(header = "Feed-Position")]
+        String,
+    ),
+}
+
+#[derive(ApiResponse)]
+enum Posted {
+    /// The message is written.
+    #[oai(status = 201)]
+    Created(
+        Wire<Message>,
+        /// Where it is.
+        #[oai(header = "Location")]
+        String,
+    ),
+}
+
+#[derive(ApiResponse)]
+enum One {
+    /// The message.
+    #[oai(status = 200)]
+    Message(Wire<Message>),
+}
+
+#[derive(ApiResponse)]
+enum Deleted {
+    /// It is gone.
+    #[oai(status = 204)]
+    Gone,
+}
+
+/// The calls on messages.
+pub(super) struct MessageApi {
+    /// Where the rows are.
+    pub store: Store,
+    /// Where the feed is.
+    pub hub: Hub,
+    /// How large a message may be.
+    pub limits: Limits,
+}
+
+#[OpenApi(tag = "Tag::Message")]
+impl MessageApi {
+    /// Read messages, newest first, a page at a time.
+    #[oai(path = "/message", method = "get", operation_id = "listMessages")]
+    async fn list(
+        &self,
+        /// Where the last page ended (its `next_cursor`), or an RFC 3339 timestamp: only messages older than that.
+        cursor: Query<Option<String>>,
+        /// How many messages to return.
+        #[oai(default = "page_size", validator(minimum(value = "1"), maximum(value = "100")))]
+        limit: Query<u64>,
+        /// Only messages of this room.
+        room: Query<Option<String>>,
+        /// Only messages of this sender.
+        sender_id: Query<Option<Uuid>>,
+    ) -> Result<Listed, Failed<{ INVALID | UNAVAILABLE }>> {
+        let after = cursor.0.as_deref().map(str::parse::<Cursor>).transpose();
+        let after = after.map_err(|error| ApiError::field("cursor", error))?;
+        let room = room.0;
+        check_room(room.as_deref())?;
+        // Before the page is read: whatever the page lacks comes after this position.
+        let position = self.hub.head().to_string();
+        let query = store::Query { after, room, sender_id: sender_id.0, limit: limit.0 as i64 + 1 };
+        let messages = self.store.page(&query).await?;
+        Ok(Listed::Page(Wire(MessagePage::cut(messages, limit.0 as usize)), position))
+    }
+
+    /// Write a message.
+    #[oai(path = "/message", method = "post", operation_id = "postMessage")]
+    async fn post(&self, new: Wire<NewMessage>) -> Result<Posted, Failed<{ BODY | UNAVAILABLE }>> {
+        check(new.0.validate_with_args(&self.limits))?;
+        let message = self.store.add(&new.0).await?;
+        let location = format!("/message/{}", message.id);
+        Ok(Posted::Created(Wire(message), location))
+    }
+
+    /// Read one message.
+    #[oai(path = "/message/:id", method = "get", operation_id = "getMessage")]
+    async fn get(&self, id: Path<i64>) -> Result<One, Failed<{ INVALID | NOT_FOUND | UNAVAILABLE }>> {
+        let message = self.store.get(id.0).await?.ok_or(ApiError::NoMessage(id.0))?;
+        Ok(One::Message(Wire(message)))
+    }
+
+    /// Change a message's text or file.
+    #[oai(path = "/message/:id", method = "patch", operation_id = "patchMessage")]
+    async fn patch(
+        &self,
+        id: Path<i64>,
+        patch: Wire<MessagePatch>,
+    ) -> Result<One, Failed<{ BODY | NOT_FOUND | UNAVAILABLE }>> {
+        check(patch.0.validate_with_args(&self.limits))?;
+        let message = self.store.patch(id.0, &patch.0).await?.ok_or(ApiError::NoMessage(id.0))?;
+        Ok(One::Message(Wire(message)))
+    }
+
+    /// Delete a message.
+    #[oai(path = "/message/:id", method = "delete", operation_id = "deleteMessage")]
+    async fn delete(&self, id: Path<i64>) -> Result<Deleted, Failed<{ INVALID | NOT_FOUND | UNAVAILABLE }>> {
+        match self.store.delete(id.0).await? {
+            true => Ok(Deleted::Gone),
+            false => Err(ApiError::NoMessage(id.0).into()),
+        }
+    }
+}
+
+impl MessagePage {
+    /// Cuts off the one message that was read only to know that there are more.
+    fn cut(mut messages: Vec<Message>, limit: usize) -> Self {
+        let has_more = messages.len() > limit;
+        messages.truncate(limit);
+        let last = messages.last().filter(|_| has_more);
+        let next_cursor = last.map(|last| Cursor { created_date: last.created_date, id: Some(last.id) }.to_string());
+        Self { messages, next_cursor, has_more }
+    }
+}
+
+/// Refuses a room that no message can be in.
+pub(super) fn check_room(room: Option<&str>) -> Result<(), ApiError> {
+    match room {
+        Some(room) if !is_room(room) => Err(ApiError::field("room", "must be 1 to 64 of A-Z a-z 0-9 _ . : @ -")),
+        _ => Ok(()),
+    }
+}
+
+fn page_size() -> u64 {
+    PAGE
+}

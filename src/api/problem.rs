@@ -1,0 +1,273 @@
+//! Errors as clients see them: `application/problem+json` (RFC 9457), always, from one place.
+//!
+//! An error has two texts. What a client reads says what was wrong with the request and names the field; it holds no
+//! SQL, no address, no path. What the log holds is the cause. Here is the only conversion from one to the other.
+
+use poem::{
+    Response,
+    error::{MethodNotAllowedError, NotFoundError, ReadBodyError, ResponseError, SizedLimitError},
+    http::{StatusCode, header},
+};
+use poem_openapi::{
+    ApiResponse, Object,
+    error::{ContentTypeError, ParseParamError, ParsePathError, ParseRequestPayloadError},
+    registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchemaRef, Registry},
+    types::Type,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{hub::Refused, store::StoreError};
+
+/// How long a client waits before it repeats what may work later, in seconds.
+const RETRY_AFTER: u32 = 1;
+
+/// What went wrong (RFC 9457).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Object)]
+pub struct Problem {
+    /// The kind of problem: stable, made for programs.
+    #[serde(rename = "type")]
+    #[oai(rename = "type")]
+    pub kind: String,
+    /// The kind in words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What it was this time.
+    pub detail: String,
+    /// The fields that were wrong, if it was the fields.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[oai(default)]
+    pub errors: Vec<FieldError>,
+}
+
+/// A field that was wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Object)]
+pub struct FieldError {
+    /// The name of the property, parameter or header.
+    pub field: String,
+    /// What is wrong with it.
+    pub detail: String,
+}
+
+/// Why a request failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The body is no JSON.
+    #[error("the body is not JSON: {0}")]
+    Malformed(String),
+    /// Fields that are not what they must be.
+    #[error("{}", fields(.0))]
+    Invalid(Vec<FieldError>),
+    /// There is no such message.
+    #[error("there is no message {0}")]
+    NoMessage(i64),
+    /// There is no such path.
+    #[error("there is nothing at this path; see /docs")]
+    NoPath,
+    /// The path does not know the method.
+    #[error("this path does not answer this method; see /docs")]
+    Method,
+    /// The body is larger than any allowed message.
+    #[error("the body is larger than any allowed message")]
+    TooLarge,
+    /// The body is of another type.
+    #[error("the Content-Type must be application/json")]
+    MediaType,
+    /// It may work later.
+    #[error("the server cannot do this now; try again")]
+    Unavailable(#[source] anyhow::Error),
+    /// Our fault.
+    #[error("the server failed")]
+    Internal(#[source] anyhow::Error),
+}
+
+fn fields(errors: &[FieldError]) -> String {
+    let say = |error: &FieldError| format!("{}: {}", error.field, error.detail);
+    errors.iter().map(say).collect::<Vec<_>>().join("; ")
+}
+
+impl ApiError {
+    /// One field that is wrong.
+    pub fn field(field: &str, detail: impl ToString) -> Self {
+        Self::Invalid(vec![FieldError { field: field.to_owned(), detail: detail.to_string() }])
+    }
+
+    /// The status, the kind and its words. Every error is classified here and nowhere else.
+    const fn class(&self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed", "The request cannot be read"),
+            Self::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "A field is not valid"),
+            Self::NoMessage(_) | Self::NoPath => (StatusCode::NOT_FOUND, "not-found", "Not found"),
+            Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed"),
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large"),
+            Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "Not JSON"),
+            Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not available now"),
+            Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "The server failed"),
+        }
+    }
+
+    /// What the client reads.
+    pub fn problem(&self) -> Problem {
+        let (status, kind, title) = self.class();
+        let errors = match self {
+            Self::Invalid(errors) => errors.clone(),
+            _ => Vec::new(),
+        };
+        let kind = format!("urn:rowcast:problem:{kind}");
+        Problem { kind, title: title.to_owned(), status: status.as_u16(), detail: self.to_string(), errors }
+    }
+
+    /// Turns what the framework found wrong with a request into our own terms.
+    pub fn of_framework(error: &poem::Error) -> Option<Self> {
+        if let Some(error) = error.downcast_ref::<ParseParamError>() {
+            return Some(Self::field(parameter(error.name), in_words(&error.reason)));
+        }
+        if let Some(error) = error.downcast_ref::<ParsePathError>() {
+            return Some(Self::field(parameter(error.name), in_words(&error.reason)));
+        }
+        if let Some(error) = error.downcast_ref::<ParseRequestPayloadError>() {
+            return Some(Self::Malformed(error.reason.clone()));
+        }
+        match error.status() {
+            StatusCode::NOT_FOUND if error.is::<NotFoundError>() => Some(Self::NoPath),
+            StatusCode::METHOD_NOT_ALLOWED if error.is::<MethodNotAllowedError>() => Some(Self::Method),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE if error.is::<ContentTypeError>() => Some(Self::MediaType),
+            _ if error.is::<SizedLimitError>() => Some(Self::TooLarge),
+            StatusCode::PAYLOAD_TOO_LARGE if error.is::<ReadBodyError>() => Some(Self::TooLarge),
+            _ if error.is::<ReadBodyError>() => Some(Self::Malformed("the body did not arrive whole".to_owned())),
+            _ => None,
+        }
+    }
+}
+
+/// The name of a parameter as the document has it: the framework counts those of the path.
+fn parameter(name: &str) -> &str {
+    if name.starts_with("param") { "id" } else { name }
+}
+
+/// The framework's own words on a parameter, without its type names, and its rules as a person would say them.
+fn in_words(reason: &str) -> String {
+    let reason = reason.split(" (occurred while").next().unwrap_or(reason);
+    let reason = reason.rsplit_once("\": ").map_or(reason, |(_, reason)| reason);
+    let Some(rule) = reason.strip_prefix("verification failed. ") else { return reason.to_owned() };
+    let (name, bound) = rule.split_once('(').unwrap_or((rule, ""));
+    let bound = bound.split([',', ')']).next().unwrap_or_default();
+    match name {
+        "minimum" => format!("must be at least {bound}"),
+        "maximum" => format!("must be at most {bound}"),
+        _ => format!("must obey {rule}"),
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status(&self) -> StatusCode {
+        self.class().0
+    }
+
+    fn as_response(&self) -> Response {
+        if let Self::Unavailable(cause) | Self::Internal(cause) = self {
+            tracing::warn!(error = format!("{cause:#}"), "{self}");
+        }
+        let body = serde_json::to_vec(&self.problem()).unwrap_or_default();
+        let response = Response::builder().status(self.status()).content_type("application/problem+json");
+        match self {
+            Self::Unavailable(_) => response.header(header::RETRY_AFTER, RETRY_AFTER).body(body),
+            _ => response.body(body),
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) | StoreError::Fenced => Self::Unavailable(error.into()),
+            StoreError::Refused(_) => {
+                tracing::warn!(%error, "a row was refused that had passed our own checks");
+                Self::field("body", "breaks a rule of the table")
+            }
+            StoreError::Failed(_) | StoreError::Migrate(_) | StoreError::Render(_) => Self::Internal(error.into()),
+        }
+    }
+}
+
+impl From<Refused> for ApiError {
+    fn from(error: Refused) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+/// Every error that leaves the server passes here.
+pub(super) async fn catch(error: poem::Error) -> Response {
+    if error.is::<ApiError>() || error.is_from_response() {
+        return error.into_response();
+    }
+    match ApiError::of_framework(&error) {
+        Some(error) => error.as_response(),
+        None => ApiError::Internal(anyhow::anyhow!("{error}")).as_response(),
+    }
+}
+
+/// The document's words on a status.
+const DOCUMENTED: [(u32, u16, &str); 6] = [
+    (MALFORMED, 400, "The body is not JSON."),
+    (NOT_FOUND, 404, "There is no such message."),
+    (TOO_LARGE, 413, "The body is larger than any allowed message."),
+    (MEDIA_TYPE, 415, "The body is not declared to be JSON."),
+    (INVALID, 422, "A field is not valid; `errors` names it."),
+    (UNAVAILABLE, 503, "Not possible now; `Retry-After` says when to try again."),
+];
+
+/// 400, for [`Failed`].
+pub(super) const MALFORMED: u32 = 1;
+/// 404
+pub(super) const NOT_FOUND: u32 = 2;
+/// 413
+pub(super) const TOO_LARGE: u32 = 4;
+/// 415
+pub(super) const MEDIA_TYPE: u32 = 8;
+/// 422
+pub(super) const INVALID: u32 = 16;
+/// 503
+pub(super) const UNAVAILABLE: u32 = 32;
+/// What a body can have wrong.
+pub(super) const BODY: u32 = MALFORMED | TOO_LARGE | MEDIA_TYPE | INVALID;
+
+/// An error of an operation that documents the statuses in `SET`, and 500.
+#[derive(Debug)]
+pub struct Failed<const SET: u32>(ApiError);
+
+impl<const SET: u32, E: Into<ApiError>> From<E> for Failed<SET> {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl<const SET: u32> From<Failed<SET>> for poem::Error {
+    fn from(failed: Failed<SET>) -> Self {
+        failed.0.into()
+    }
+}
+
+impl<const SET: u32> ApiResponse for Failed<SET> {
+    fn meta() -> MetaResponses {
+        let documented = DOCUMENTED.iter().filter(|(bit, ..)| SET & bit != 0);
+        let mut responses: Vec<_> = documented.map(|(_, status, words)| meta(*status, words)).collect();
+        responses.push(meta(500, "The server failed."));
+        MetaResponses { responses }
+    }
+
+    fn register(registry: &mut Registry) {
+        Problem::register(registry);
+    }
+}
+
+fn meta(status: u16, description: &'static str) -> MetaResponse {
+    let schema: MetaSchemaRef = Problem::schema_ref();
+    MetaResponse {
+        description,
+        status: Some(status),
+        status_range: None,
+        content: vec![MetaMediaType { content_type: "application/problem+json", schema }],
+        headers: vec![],
+    }
+}

@@ -1,0 +1,141 @@
+//! `/stream`: the feed as server-sent events.
+//!
+//! An `EventSource` gives up for good on any status but 200. So what is wrong with the request is a 4xx, and trouble that
+//! will pass is a 200 that ends: the client comes back by itself, with its position.
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream};
+use poem::{Body, IntoResponse, Request, Response, http::header};
+use poem_openapi::{
+    ApiResponse, OpenApi,
+    param::{Header, Query},
+    payload::Payload,
+    registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchemaRef, Registry},
+    types::Type,
+};
+
+use super::{
+    Tag,
+    events::StreamEvent,
+    message::check_room,
+    problem::{ApiError, Failed, INVALID},
+};
+use crate::{
+    change::EventId,
+    hub::{Hub, Refused, ring::Filter},
+};
+
+/// A stream of events.
+pub(super) struct EventStream(Body);
+
+impl EventStream {
+    fn new(events: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static) -> Self {
+        Self(Body::from_bytes_stream(events.map(|bytes| bytes.map_err(std::io::Error::other))))
+    }
+}
+
+impl Payload for EventStream {
+    const CONTENT_TYPE: &'static str = "text/event-stream";
+
+    fn schema_ref() -> MetaSchemaRef {
+        StreamEvent::schema_ref()
+    }
+
+    fn register(registry: &mut Registry) {
+        StreamEvent::register(registry);
+    }
+}
+
+impl IntoResponse for EventStream {
+    fn into_response(self) -> Response {
+        Response::builder()
+            .content_type(Self::CONTENT_TYPE)
+            .header(header::CACHE_CONTROL, "no-store")
+            // Proxies like nginx would hold events back otherwise.
+            .header("X-Accel-Buffering", "no")
+            .body(self.0)
+    }
+}
+
+impl ApiResponse for EventStream {
+    fn meta() -> MetaResponses {
+        let content = vec![MetaMediaType { content_type: Self::CONTENT_TYPE, schema: Self::schema_ref() }];
+        let description = "Server-sent events without an `event:` field; the schema is that of one event's `data:`. \
+            Changes carry an `id:`. Comment lines come while nothing happens. Streams may end at any time: connect \
+            again with the last `id:`.";
+        let headers = vec![];
+        let ok = MetaResponse { description, status: Some(200), status_range: None, content, headers };
+        MetaResponses { responses: vec![ok] }
+    }
+
+    fn register(registry: &mut Registry) {
+        <Self as Payload>::register(registry);
+    }
+}
+
+/// The call that streams.
+pub(super) struct StreamApi {
+    /// Where the feed is.
+    pub hub: Hub,
+    /// The most rooms in one stream's filter.
+    pub rooms: usize,
+}
+
+#[OpenApi(tag = "Tag::Stream")]
+impl StreamApi {
+    /// Follow the changes of messages, live, from now or from where you left off.
+    #[oai(path = "/stream", method = "get", operation_id = "streamMessages")]
+    async fn stream(
+        &self,
+        request: &Request,
+        /// Only changes in this room; may be given several times.
+        room: Query<Vec<String>>,
+        /// The last event that was seen, like `1-42`, or a `Feed-Position`; what came after it is sent first.
+        last_event_id: Query<Option<String>>,
+        /// The same, as browsers send it when they reconnect; it wins.
+        #[oai(name = "Last-Event-ID")]
+        last_event_id_header: Header<Option<String>>,
+    ) -> Result<EventStream, Failed<INVALID>> {
+        let _ = last_event_id_header.0;
+        let from = position(request, last_event_id.0)?;
+        let subscribed = self.hub.subscribe(from, self.filter(room.0)?).await;
+        Ok(match subscribed {
+            Ok(subscription) => EventStream::new(subscription),
+            Err(refused) => come_back(&refused),
+        })
+    }
+
+    fn filter(&self, mut rooms: Vec<String>) -> Result<Filter, ApiError> {
+        for room in &rooms {
+            check_room(Some(room))?;
+        }
+        rooms.sort_unstable();
+        rooms.dedup();
+        match rooms.len() {
+            0 => Ok(Filter::All),
+            given if given > self.rooms => {
+                Err(ApiError::field("room", format!("may be given at most {} times, is {given}", self.rooms)))
+            }
+            _ => Ok(Filter::Rooms(rooms)),
+        }
+    }
+}
+
+/// Where the client left off. An unreadable position is refused: to begin at the head would lose what lies between.
+fn position(request: &Request, query: Option<String>) -> Result<Option<EventId>, ApiError> {
+    const HEADER: &str = "Last-Event-ID";
+    let (field, text) = match request.headers().get(HEADER) {
+        Some(value) if !value.is_empty() => (HEADER, Some(String::from_utf8_lossy(value.as_bytes()).into_owned())),
+        _ => ("last_event_id", query.filter(|text| !text.is_empty())),
+    };
+    let Some(text) = text else { return Ok(None) };
+    text.parse().map(Some).map_err(|error| ApiError::field(field, error))
+}
+
+/// A stream that ends at once, and says when to come back.
+fn come_back(refused: &Refused) -> EventStream {
+    tracing::warn!(error = %refused, "a stream was sent away");
+    EventStream::new(stream::iter([Ok(crate::frame::retry(fastrand::u64(1000..3000)))]))
+}

@@ -1,0 +1,226 @@
+//! The command line: what the program can be asked to do.
+
+use std::{ffi::OsString, io::IsTerminal, path::PathBuf, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    app,
+    config::{Links, LogFormat, Settings},
+    demo::{self, DemoArgs},
+    dev::Services,
+    mistakes,
+};
+
+/// A Postgres change-feed message broadcaster: messages are rows of a table, and every change of them reaches every
+/// subscriber of GET /stream, once, in order.
+#[derive(Parser)]
+#[command(name = "rowcast", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve HTTP, and take part in relaying; prints `listening on URL` to standard output when it does
+    Serve(ServeArgs),
+    /// Serve with a private PostgreSQL and a private Redis, started for it and stopped with it
+    Dev(DevArgs),
+    /// Bring the database's schema up to date and exit
+    Migrate(MigrateArgs),
+    /// Print the OpenAPI document
+    Openapi(OpenapiArgs),
+    /// Ask a running server whether it is ready: exit status 0 if so, 1 if not
+    Healthcheck(HealthcheckArgs),
+    /// Post the messages of a file to a running server
+    Demo(DemoArgs),
+}
+
+#[derive(Args)]
+struct ServeArgs {
+    #[command(flatten)]
+    links: Links,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Args)]
+struct DevArgs {
+    /// Where PostgreSQL and Redis keep their data
+    #[arg(long, env = "ROWCAST_DIR", default_value = ".rowcast")]
+    dir: PathBuf,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Args)]
+struct MigrateArgs {
+    #[command(flatten)]
+    links: Links,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Args)]
+struct OpenapiArgs {
+    /// Print YAML, not JSON
+    #[arg(long)]
+    yaml: bool,
+}
+
+#[derive(Args)]
+struct HealthcheckArgs {
+    /// The server
+    #[arg(long, env = "ROWCAST_URL", default_value = "http://127.0.0.1:8000")]
+    url: String,
+}
+
+/// Runs the program; the status it exits with.
+pub fn main(arguments: Vec<OsString>) -> u8 {
+    let cli = match read(&arguments) {
+        Ok(cli) => cli,
+        Err(mistakes) => {
+            for mistake in mistakes {
+                eprintln!("rowcast: {mistake}");
+            }
+            return USAGE;
+        }
+    };
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error.into()),
+    };
+    match runtime.block_on(cli.command.run()) {
+        Ok(()) => 0,
+        Err(error) => failed(&error),
+    }
+}
+
+/// The exit status for mistakes in the command line or the environment, as clap has it.
+const USAGE: u8 = 2;
+
+fn read(arguments: &[OsString]) -> Result<Cli, Vec<String>> {
+    let matches = mistakes::read(Cli::command(), arguments)?;
+    Cli::from_arg_matches(&matches).map_err(|error| vec![error.to_string()])
+}
+
+fn failed(error: &anyhow::Error) -> u8 {
+    eprintln!("rowcast: {error:#}");
+    1
+}
+
+impl Command {
+    async fn run(self) -> Result<()> {
+        match self {
+            Self::Serve(ServeArgs { links, settings }) => {
+                log_to_stderr(&settings);
+                serve(&links, &settings, interrupted()?).await
+            }
+            Self::Dev(args) => {
+                log_to_stderr(&args.settings);
+                dev(&args).await
+            }
+            Self::Migrate(MigrateArgs { links, settings }) => {
+                log_to_stderr(&settings);
+                app::migrate(&links, &settings).await
+            }
+            Self::Openapi(OpenapiArgs { yaml }) => openapi(yaml),
+            Self::Healthcheck(HealthcheckArgs { url }) => healthcheck(&url).await,
+            Self::Demo(args) => demo::run(args).await,
+        }
+    }
+}
+
+async fn serve(links: &Links, settings: &Settings, stop: CancellationToken) -> Result<()> {
+    let listener = listen(settings).await?;
+    let address = listener.local_addr()?;
+    app::run(listener, links, settings, || println!("listening on http://{address}"), stop).await
+}
+
+async fn listen(settings: &Settings) -> Result<TcpListener> {
+    let (host, port) = (settings.host, settings.port);
+    match TcpListener::bind((host, port)).await {
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            bail!("port {port} is in use: stop what listens there, or choose another with --port or PORT")
+        }
+        bound => bound.with_context(|| format!("cannot listen on {host}:{port}")),
+    }
+}
+
+/// Serves on services of its own. The port is taken first: a second start must not disturb the first.
+async fn dev(args: &DevArgs) -> Result<()> {
+    let stop = interrupted()?;
+    let listener = listen(&args.settings).await?;
+    let mut services = Services::start(&args.dir).await?;
+    let links = Links::to(services.database_url(), services.redis_url())?;
+    let address = listener.local_addr()?;
+    let (database, redis) = (services.database_url().to_owned(), services.redis_url().to_owned());
+    let greet = || {
+        let here = format!("http://localhost:{}", address.port());
+        println!("listening on http://{address}");
+        println!("  docs      {here}/docs");
+        println!("  stream    curl -N {here}/stream");
+        println!("  database  psql {database}");
+        println!("  redis     redis-cli -u {redis}");
+        println!("Ctrl-C stops all of it; the data stay in {}.", args.dir.display());
+    };
+    let ended = tokio::select! {
+        served = app::run(listener, &links, &args.settings, greet, stop) => served,
+        error = services.failed() => Err(error.into()),
+    };
+    services.stop().await;
+    ended
+}
+
+fn openapi(yaml: bool) -> Result<()> {
+    // The document depends on no setting, and nothing connects.
+    let links = Links::to("postgres://localhost", "redis://localhost")?;
+    let (json, yaml_text) = app::document(&links, &Settings::from_environment()?)?;
+    println!("{}", if yaml { yaml_text } else { json });
+    Ok(())
+}
+
+async fn healthcheck(url: &str) -> Result<()> {
+    let client = reqwest::Client::builder().timeout(HEALTH_PATIENCE).build()?;
+    let answer = client.get(format!("{}/health/ready", url.trim_end_matches('/'))).send().await;
+    let answer = answer.with_context(|| format!("{url} does not answer"))?;
+    let (status, text) = (answer.status(), answer.text().await?);
+    println!("{text}");
+    if !status.is_success() {
+        bail!("{url} is not ready");
+    }
+    Ok(())
+}
+
+/// How long a server may take to say whether it is ready.
+const HEALTH_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A token that the first Ctrl-C or SIGTERM cancels. The second one ends the process at once.
+fn interrupted() -> Result<CancellationToken> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let token = CancellationToken::new();
+    let stop = token.clone();
+    tokio::spawn(async move {
+        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+        stop.cancel();
+        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+        std::process::exit(130);
+    });
+    Ok(token)
+}
+
+fn log_to_stderr(settings: &Settings) {
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::new(&settings.log))
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
+    match settings.log_format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+}

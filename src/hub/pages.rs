@@ -1,0 +1,129 @@
+//! Pages of the past: what a subscriber reads from the log when it is behind the ring.
+//!
+//! Ten thousand clients that come back at once want nearly the same rows. Positions are dense and never change, so a
+//! page that begins at a multiple of the page size is the same for all of them: it is loaded once (whoever comes
+//! meanwhile waits for that load) and kept while it is among the most recent ones. A page that the head has not yet
+//! filled is shared while it loads and not kept.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tokio::sync::{OnceCell, Semaphore};
+
+use crate::{
+    change::{Extent, History, PastUnavailable, Position},
+    frame::Frame,
+};
+
+/// How the past is read.
+#[derive(Debug, Clone, Copy)]
+pub struct PageOptions {
+    /// Positions in a page.
+    pub positions: usize,
+    /// Bytes of pages kept for the next one who asks; the newest is kept, whatever its size.
+    pub kept_bytes: usize,
+    /// Pages loaded at the same time.
+    pub loads: usize,
+}
+
+/// Consecutive frames of the past.
+#[derive(Debug)]
+pub(super) struct Page {
+    /// The log when the page was read.
+    pub(super) extent: Extent,
+    /// The last position that the page tells about.
+    pub(super) end: Position,
+    /// The frames, without a hole.
+    pub(super) frames: Vec<Frame>,
+}
+
+impl Page {
+    fn bytes(&self) -> usize {
+        self.frames.iter().map(|frame| frame.bytes.len()).sum()
+    }
+}
+
+type Cell = Arc<OnceCell<Arc<Page>>>;
+
+/// The pages that were read last.
+pub(super) struct Pages {
+    history: Arc<dyn History>,
+    options: PageOptions,
+    loads: Semaphore,
+    /// Newest first, by the position before their first. Held only to look up and to rearrange, never across an await.
+    kept: Mutex<VecDeque<(Position, Cell)>>,
+}
+
+impl Pages {
+    pub(super) fn new(history: Arc<dyn History>, options: PageOptions) -> Self {
+        let loads = Semaphore::new(options.loads);
+        Self { history, options, loads, kept: Mutex::default() }
+    }
+
+    pub(super) fn history(&self) -> &dyn History {
+        &*self.history
+    }
+
+    /// The page that tells what comes after `cursor`.
+    pub(super) async fn after(&self, cursor: Position) -> Result<Arc<Page>, PastUnavailable> {
+        let size = self.options.positions as Position;
+        let start = cursor - cursor % size;
+        let cell = self.cell(start);
+        let page = match cell.get_or_try_init(|| self.load(start)).await {
+            Ok(page) => Arc::clone(page),
+            Err(error) => {
+                self.forget(&cell);
+                return Err(error);
+            }
+        };
+        if page.end < start + size {
+            self.forget(&cell);
+        }
+        self.trim();
+        Ok(page)
+    }
+
+    /// Forgets everything, since positions mean something else now.
+    pub(super) fn clear(&self) {
+        self.kept().clear();
+    }
+
+    async fn load(&self, start: Position) -> Result<Arc<Page>, PastUnavailable> {
+        // The semaphore is never closed.
+        let _permit = self.loads.acquire().await;
+        let past = self.history.past(start, self.options.positions).await?;
+        let frames: Vec<Frame> = past.changes.into_iter().map(Frame::new).collect();
+        let end = frames.last().map_or(start, |frame| frame.event_id.position);
+        Ok(Arc::new(Page { extent: past.extent, end, frames }))
+    }
+
+    fn cell(&self, start: Position) -> Cell {
+        let mut kept = self.kept();
+        if let Some((_, cell)) = kept.iter().find(|(at, _)| *at == start) {
+            return Arc::clone(cell);
+        }
+        let cell = Cell::default();
+        kept.push_front((start, Arc::clone(&cell)));
+        cell
+    }
+
+    fn forget(&self, cell: &Cell) {
+        self.kept().retain(|(_, other)| !Arc::ptr_eq(other, cell));
+    }
+
+    fn trim(&self) {
+        let mut kept = self.kept();
+        let bytes = |(_, cell): &(Position, Cell)| cell.get().map_or(0, |page| page.bytes());
+        let mut total: usize = kept.iter().map(bytes).sum();
+        while total > self.options.kept_bytes && kept.len() > 1 {
+            total -= kept.pop_back().as_ref().map_or(0, bytes);
+        }
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, VecDeque<(Position, Cell)>> {
+        // No code panics under this lock; if it did, the deque would still be whole.
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,281 @@
+//! One subscriber: a cursor, a filter, and the loop that moves the cursor.
+//!
+//! Behind the ring it reads pages of the log, in the ring it takes all that is pending in one piece, at the head it
+//! waits. It is a [`Stream`] of ready bytes; whoever writes them to a socket asks for more only when there is room, and
+//! so a slow reader just moves its cursor seldom.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::{Arc, atomic::Ordering},
+    task::{Context, Poll},
+};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, future::BoxFuture};
+
+use super::{
+    Refused, Shared,
+    pages::Page,
+    ring::{Filter, Joined, Taken},
+    slots::Slot,
+};
+use crate::{
+    change::{EventId, Generation, PastUnavailable, Position},
+    frame::{self, ResetReason},
+};
+
+type Fetch = BoxFuture<'static, Result<Arc<Page>, PastUnavailable>>;
+
+/// One subscriber of a node. Dropping it unsubscribes.
+pub struct Subscription {
+    shared: Arc<Shared>,
+    filter: Filter,
+    key: u64,
+    slot: Arc<Slot>,
+    generation: Generation,
+    cursor: Position,
+    /// The last position that the client was told.
+    told: Position,
+    /// What is written before anything else.
+    opening: Option<Bytes>,
+    /// The page of the past that the cursor is in, or on its way.
+    page: Option<Arc<Page>>,
+    fetch: Option<Fetch>,
+    /// Something was written since the last beat.
+    wrote: bool,
+    ended: bool,
+}
+
+impl Subscription {
+    /// Takes a place at the head. From here on nothing passes by unseen.
+    pub(super) fn attach(shared: &Arc<Shared>, filter: Filter) -> Result<Self, Refused> {
+        let (key, slot) = {
+            let mut slots = shared.slots();
+            if slots.len() >= shared.options.subscribers {
+                return Err(Refused::Full);
+            }
+            slots.add(&filter)
+        };
+        let head = {
+            let mut ring = shared.write_ring();
+            ring.watch(&filter);
+            ring.head()
+        };
+        Ok(Self {
+            shared: Arc::clone(shared),
+            filter,
+            key,
+            slot,
+            generation: head.generation,
+            cursor: head.position,
+            told: head.position,
+            opening: None,
+            page: None,
+            fetch: None,
+            wrote: true,
+            ended: false,
+        })
+    }
+
+    /// Moves to where the client left off, if that can be had, and prepares what the client reads first.
+    pub(super) async fn begin(mut self, from: Option<EventId>) -> Result<Self, PastUnavailable> {
+        let refused = match from {
+            Some(from) => self.resume(from).await?,
+            None => None,
+        };
+        let resumed = from.is_some() && refused.is_none();
+        let here = EventId::new(self.generation, self.cursor);
+        let mut opening = BytesMut::from(self.shared.retry());
+        opening.extend_from_slice(&frame::connected(here, resumed));
+        if let Some(reason) = refused {
+            opening.extend_from_slice(&self.shared.reset(reason, here));
+        }
+        if resumed {
+            self.shared.resumed.fetch_add(1, Ordering::Relaxed);
+        }
+        self.told = self.cursor;
+        self.opening = Some(opening.freeze());
+        Ok(self)
+    }
+
+    /// Where this node's subscribers are at most; the position that the stream was fixed at, before it is read.
+    pub fn position(&self) -> EventId {
+        EventId::new(self.generation, self.cursor)
+    }
+
+    async fn resume(&mut self, from: EventId) -> Result<Option<ResetReason>, PastUnavailable> {
+        if from.generation != self.generation {
+            return Ok(Some(ResetReason::Generation));
+        }
+        if from.position > self.cursor {
+            // This node may be a moment behind the one that the client comes from.
+            let extent = self.shared.pages.history().extent().await?;
+            if (extent.generation, extent.head) < (from.generation, from.position) {
+                return Ok(Some(ResetReason::Generation));
+            }
+        } else if matches!(self.shared.ring().take(from.position, &self.filter, 0), Taken::Behind) {
+            let page = self.shared.pages.after(from.position).await?;
+            if from.position < page.extent.floor {
+                return Ok(Some(ResetReason::Expired));
+            }
+            self.turn_to(page);
+        }
+        self.cursor = from.position;
+        Ok(None)
+    }
+
+    fn turn_to(&mut self, page: Arc<Page>) {
+        self.shared.pages_read.fetch_add(1, Ordering::Relaxed);
+        self.page = Some(page);
+    }
+
+    /// What is to be written now; `None` at the head.
+    fn step(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        loop {
+            if let Some(fetch) = &mut self.fetch {
+                let fetched = std::task::ready!(fetch.as_mut().poll(cx));
+                self.fetch = None;
+                if let Some(bytes) = self.fetched(fetched) {
+                    return Poll::Ready(Some(bytes));
+                }
+            }
+            if self.ended {
+                return Poll::Ready(None);
+            }
+            if let Some(bytes) = self.take_from_page() {
+                return Poll::Ready(Some(bytes));
+            }
+            match self.take_from_ring() {
+                Some(bytes) if bytes.is_empty() => return Poll::Ready(None),
+                Some(bytes) => return Poll::Ready(Some(bytes)),
+                None => {
+                    let (shared, cursor) = (Arc::clone(&self.shared), self.cursor);
+                    self.fetch = Some(Box::pin(async move { shared.pages.after(cursor).await }));
+                }
+            }
+        }
+    }
+
+    /// Takes a page that was fetched. Trouble that will pass ends the stream: the client comes back with its position.
+    fn fetched(&mut self, page: Result<Arc<Page>, PastUnavailable>) -> Option<Bytes> {
+        match page {
+            Ok(page) if self.cursor < page.extent.floor => {
+                let head = self.shared.ring().head();
+                return Some(self.reset(ResetReason::Expired, head));
+            }
+            Ok(page) if page.end > self.cursor => self.turn_to(page),
+            Ok(_) => {
+                tracing::warn!(cursor = self.cursor, "the log holds less than the ring: a stream ends");
+                self.ended = true;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a stream ends, since the past cannot be read");
+                self.ended = true;
+            }
+        }
+        None
+    }
+
+    /// The wanted frames of the page after the cursor, up to a write's size; `None` when the page has no more.
+    fn take_from_page(&mut self) -> Option<Bytes> {
+        let page = self.page.take()?;
+        let seen = page.frames.partition_point(|frame| frame.event_id.position <= self.cursor);
+        let mut joined: Option<Joined> = None;
+        for frame in &page.frames[seen..] {
+            if frame.event_id.generation != self.generation {
+                self.ended = true;
+                break;
+            }
+            if self.filter.wants(frame.room.as_deref()) {
+                match &mut joined {
+                    None => joined = Some(Joined::new(frame)),
+                    Some(joined) if joined.len() + frame.bytes.len() <= self.shared.options.write_bytes => {
+                        joined.add(frame);
+                    }
+                    Some(_) => {
+                        self.page = Some(Arc::clone(&page));
+                        break;
+                    }
+                }
+            }
+            self.cursor = frame.event_id.position;
+        }
+        let mut joined = joined?;
+        self.told = joined.last;
+        Some(joined.bytes())
+    }
+
+    /// What the ring has after the cursor, empty at the head; `None` when the ring does not reach back so far.
+    fn take_from_ring(&mut self) -> Option<Bytes> {
+        let (head, taken) = {
+            let ring = self.shared.ring();
+            (ring.head(), ring.take(self.cursor, &self.filter, self.shared.options.write_bytes))
+        };
+        if head.generation != self.generation {
+            return Some(self.reset(ResetReason::Generation, head));
+        }
+        let Taken::Frames { bytes, last, cursor } = taken else { return None };
+        self.cursor = cursor;
+        if !bytes.is_empty() {
+            self.told = last;
+        }
+        Some(bytes)
+    }
+
+    fn reset(&mut self, reason: ResetReason, head: EventId) -> Bytes {
+        self.generation = head.generation;
+        self.cursor = head.position;
+        self.told = head.position;
+        self.page = None;
+        self.shared.reset(reason, head)
+    }
+
+    /// What is to be said at the head: nothing, unless the connection has been silent since the last beat.
+    fn silence(&mut self) -> Option<Bytes> {
+        if !self.slot.beat.swap(false, Ordering::AcqRel) || std::mem::take(&mut self.wrote) {
+            return None;
+        }
+        if self.cursor == self.told {
+            return Some(frame::KEEP_ALIVE);
+        }
+        // Others' rooms have moved on: a client that comes back later need not begin so far behind.
+        self.told = self.cursor;
+        Some(frame::moved(EventId::new(self.generation, self.cursor)))
+    }
+}
+
+impl Stream for Subscription {
+    type Item = Result<Bytes, Infallible>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        if let Some(opening) = this.opening.take() {
+            return Poll::Ready(Some(Ok(opening)));
+        }
+        // First the waker, then the look: whatever comes in between wakes.
+        this.slot.waker.register(cx.waker());
+        if !this.ended && this.slot.bye.load(Ordering::Acquire) {
+            this.ended = true;
+            return Poll::Ready(Some(Ok(frame::bye())));
+        }
+        if let Some(bytes) = std::task::ready!(this.step(cx)) {
+            this.wrote = true;
+            return Poll::Ready(Some(Ok(bytes)));
+        }
+        if this.ended {
+            return Poll::Ready(None);
+        }
+        match this.silence() {
+            Some(bytes) => Poll::Ready(Some(Ok(bytes))),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.shared.slots().remove(self.key, &self.filter);
+        self.shared.write_ring().unwatch(&self.filter);
+    }
+}

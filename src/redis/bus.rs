@@ -1,0 +1,107 @@
+//! The receiving end of the bus: one subscription per node, for all channels.
+//!
+//! One connection, so that the order across channels holds. A subscription can go deaf without an error (a failover, a
+//! proxy): the heartbeat tells, since it comes every second as long as anyone leads.
+
+use std::time::Duration;
+
+use ::redis::aio::PubSub;
+use futures_util::StreamExt;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{Redis, RedisError, TIMEOUT, publish::HEARTBEAT};
+use crate::change::{Channel, EventId, Published, Signal};
+
+/// Signals that wait for the node. Beyond that they are dropped, like anything Redis loses: the log has them.
+const PENDING: usize = 4096;
+
+/// Silence after which the subscription is taken for deaf: three heartbeats and some patience.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// How long to wait before trying again.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// What the node hears.
+pub type Bus = mpsc::Receiver<Signal>;
+
+/// Subscribes, again and again, until `stop`.
+pub fn subscribe(redis: Redis, stop: CancellationToken) -> Bus {
+    let (out, bus) = mpsc::channel(PENDING);
+    tokio::spawn(async move {
+        let listen = async {
+            loop {
+                if let Err(error) = listen(&redis, &out).await {
+                    tracing::warn!(%error, "the bus is down; changes are read from the log");
+                }
+                if out.send(Signal::Down).await.is_err() {
+                    break;
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+        };
+        tokio::select! { () = listen => {}, () = stop.cancelled() => {} }
+    });
+    bus
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Deaf {
+    #[error(transparent)]
+    Redis(#[from] RedisError),
+    #[error("Redis did not answer in time")]
+    Timeout(#[from] tokio::time::error::Elapsed),
+    #[error("Redis closed the subscription")]
+    Closed,
+    #[error("no heartbeat for {}s", SILENCE.as_secs())]
+    Silent,
+}
+
+async fn listen(redis: &Redis, out: &mpsc::Sender<Signal>) -> Result<(), Deaf> {
+    let mut subscription = tokio::time::timeout(TIMEOUT, connect(redis)).await??;
+    if out.send(Signal::Up).await.is_err() {
+        return Ok(());
+    }
+    let heartbeat = redis.name(HEARTBEAT);
+    let mut messages = subscription.on_message();
+    loop {
+        let message = tokio::time::timeout(SILENCE, messages.next()).await.map_err(|_| Deaf::Silent)?;
+        let message = message.ok_or(Deaf::Closed)?;
+        let text = String::from_utf8_lossy(message.get_payload_bytes()).into_owned();
+        let signal = match message.get_channel_name() == heartbeat {
+            true => head(&text),
+            false => change(text),
+        };
+        // A full queue loses the signal; the next one shows the hole.
+        if let Some(signal) = signal {
+            let _ = out.try_send(signal);
+        }
+    }
+}
+
+async fn connect(redis: &Redis) -> Result<PubSub, RedisError> {
+    let mut subscription = redis.client.get_async_pubsub().await?;
+    let mut channels: Vec<String> = Channel::ALL.iter().map(|channel| redis.name(channel.name())).collect();
+    channels.push(redis.name(HEARTBEAT));
+    subscription.subscribe(channels).await?;
+    Ok(subscription)
+}
+
+fn head(text: &str) -> Option<Signal> {
+    #[derive(serde::Deserialize)]
+    struct Heartbeat {
+        event_id: EventId,
+    }
+    serde_json::from_str(text).ok().map(|Heartbeat { event_id }| Signal::Head(event_id))
+}
+
+/// Anyone may publish on a channel: what is no change is passed over.
+fn change(text: String) -> Option<Signal> {
+    match Published::parse(text) {
+        Ok(change) => Some(Signal::Change(change)),
+        Err(error) => {
+            tracing::warn!(%error, "passed over a message on the bus");
+            None
+        }
+    }
+}

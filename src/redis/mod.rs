@@ -1,0 +1,48 @@
+//! All Redis: the fast road from the relay to every node.
+//!
+//! Redis may lose any message, and all it holds. Positions show it, the log repairs it; nothing here tries harder.
+
+mod bus;
+mod publish;
+
+use std::time::Duration;
+
+pub use bus::{Bus, subscribe};
+pub use publish::Publisher;
+
+/// How long a connection, and a command on it, may take: a road slower than this is closed, and the log is taken.
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Why Redis did not do what was asked. It always may later.
+#[derive(Debug, thiserror::Error)]
+#[error("Redis is unavailable: {0}")]
+pub struct RedisError(#[from] ::redis::RedisError);
+
+/// Redis, as Rowcast uses it; a cheap handle.
+#[derive(Debug, Clone)]
+pub struct Redis {
+    client: ::redis::Client,
+    prefix: String,
+}
+
+impl Redis {
+    /// Reads the address; connections are made when they are needed. All channels and keys begin with `prefix`.
+    ///
+    /// # Errors
+    /// When the address is not one of Redis.
+    pub fn new(url: &str, prefix: &str) -> Result<Self, RedisError> {
+        Ok(Self { client: ::redis::Client::open(url)?, prefix: prefix.to_owned() })
+    }
+
+    /// The full name of a channel or key.
+    fn name(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    async fn connect(&self) -> Result<::redis::aio::MultiplexedConnection, RedisError> {
+        let config = ::redis::AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(TIMEOUT))
+            .set_response_timeout(Some(TIMEOUT));
+        Ok(self.client.get_multiplexed_async_connection_with_config(&config).await?)
+    }
+}

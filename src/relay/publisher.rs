@@ -1,0 +1,135 @@
+//! The carrier: takes what has a position from the log to Redis, in order, each change once.
+//!
+//! It keeps no state of its own: Redis says how far it got. After any trouble it asks again and goes on from there.
+
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::watch;
+
+use super::Status;
+use crate::{
+    change::{EventId, History as _, PastUnavailable},
+    redis::{Publisher, RedisError},
+    store::Store,
+};
+
+/// How often Redis hears how far the feed has come while nothing happens. Nodes take a longer silence for deafness.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// How long to wait after trouble.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Changes published at once: Redis does nothing else meanwhile.
+const BATCH: usize = 256;
+
+/// What ends the leader's term; anything else is tried again.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PublishError {
+    #[error("Redis has positions up to {redis}, PostgreSQL only up to {head}")]
+    Ahead { redis: EventId, head: EventId },
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error(transparent)]
+    Redis(#[from] RedisError),
+    #[error(transparent)]
+    Past(#[from] PastUnavailable),
+    #[error("the log has nothing after {at}, though the feed has come to {head}")]
+    Nothing { at: EventId, head: EventId },
+    #[error(transparent)]
+    Fatal(#[from] PublishError),
+}
+
+pub(super) struct Carrier<'a> {
+    publisher: Publisher,
+    store: Store,
+    heads: watch::Receiver<EventId>,
+    failing: Arc<AtomicBool>,
+    status: &'a watch::Sender<Status>,
+}
+
+impl<'a> Carrier<'a> {
+    pub(super) fn new(
+        publisher: Publisher,
+        store: Store,
+        heads: watch::Receiver<EventId>,
+        failing: Arc<AtomicBool>,
+        status: &'a watch::Sender<Status>,
+    ) -> Self {
+        Self { publisher, store, heads, failing, status }
+    }
+
+    pub(super) async fn run(mut self) -> PublishError {
+        loop {
+            match self.carry().await {
+                Ok(never) => match never {},
+                Err(Trouble::Fatal(error)) => return error,
+                Err(error) => {
+                    if !self.failing.swap(true, Ordering::Relaxed) {
+                        tracing::warn!(%error, "publishing fails; nodes read the log");
+                    }
+                }
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn carry(&mut self) -> Result<Infallible, Trouble> {
+        let head = *self.heads.borrow();
+        // A Redis without a position has no subscriber that has seen one either: nodes fill the hole from the log.
+        let mut at = self.publisher.position().await?.unwrap_or(head);
+        loop {
+            at = self.publish(at).await?;
+            self.publisher.heartbeat(at).await?;
+            if self.failing.swap(false, Ordering::Relaxed) {
+                tracing::info!("publishing works again");
+            }
+            while at == *self.heads.borrow_and_update() {
+                if tokio::time::timeout(HEARTBEAT, self.heads.changed()).await.is_err() {
+                    self.publisher.heartbeat(at).await?;
+                }
+            }
+        }
+    }
+
+    /// Publishes from `at` up to the head; where Redis is then.
+    async fn publish(&mut self, mut at: EventId) -> Result<EventId, Trouble> {
+        loop {
+            let head = *self.heads.borrow();
+            if at > head {
+                return Err(PublishError::Ahead { redis: at, head }.into());
+            }
+            if at == head {
+                self.note(head, at);
+                return Ok(at);
+            }
+            let past = self.store.past(at.position, BATCH).await?;
+            let extent = past.extent;
+            // What is below the floor, or of an earlier generation, cannot be had any more.
+            let skip = at.position < extent.floor || at.generation < extent.generation;
+            if skip {
+                at = EventId::new(extent.generation, at.position.max(extent.floor));
+            }
+            if past.changes.is_empty() && !skip {
+                return Err(Trouble::Nothing { at, head });
+            }
+            at = self.publisher.publish(at, &past.changes, skip).await?.unwrap_or(at);
+            self.note(head, at);
+        }
+    }
+
+    fn note(&self, head: EventId, at: EventId) {
+        self.status.send_modify(|status| {
+            status.head = Some(head);
+            status.published = Some(at);
+        });
+    }
+}

@@ -1,0 +1,147 @@
+//! All SQL: the table `messages`, and the feed beside it.
+//!
+//! Two pools, so that neither a wave of resuming clients nor a long catch-up keeps a `POST` waiting: one for what HTTP
+//! asks, one for reading the log. The leader and the bells have sessions of their own (see [`leader`], [`bell`]).
+
+pub mod bell;
+pub mod leader;
+mod log;
+mod messages;
+mod retention;
+mod tick;
+
+use std::time::Duration;
+
+use sqlx::{
+    Connection, PgConnection, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+pub use messages::Query;
+pub use retention::{Keep, Trimmed};
+pub use tick::{Cut, Head};
+
+/// The migrations, embedded in the binary.
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
+
+/// How to reach PostgreSQL.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// For HTTP and for reading the log; may go through a pooler.
+    pub database: PgConnectOptions,
+    /// For sessions that hold locks and listen; must not go through a transaction pooler.
+    pub direct: PgConnectOptions,
+    /// The most connections for HTTP.
+    pub connections: u32,
+    /// The most connections for reading the log.
+    pub log_connections: u32,
+    /// How long a caller waits for a free connection, and a statement for HTTP may take.
+    pub timeout: Duration,
+    /// Content above this many bytes is not put into an event.
+    pub event_bytes: i32,
+}
+
+/// PostgreSQL, as Rowcast uses it; a cheap handle.
+#[derive(Clone)]
+pub struct Store {
+    http: PgPool,
+    log: PgPool,
+    direct: PgConnectOptions,
+    event_bytes: i32,
+}
+
+/// Why PostgreSQL did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot be reached now, or has no room for us; later it may.
+    #[error("PostgreSQL is unavailable: {0}")]
+    Unavailable(#[source] sqlx::Error),
+    /// The row breaks a rule of the table.
+    #[error("PostgreSQL refused the row: {0}")]
+    Refused(#[source] sqlx::Error),
+    /// Another leader has cut the same tick.
+    #[error("another relay leads")]
+    Fenced,
+    /// A fault of ours, or of the schema.
+    #[error("PostgreSQL: {0}")]
+    Failed(#[source] sqlx::Error),
+    /// The schema could not be brought up to date.
+    #[error("the schema cannot be migrated: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// A row cannot be rendered.
+    #[error(transparent)]
+    Render(#[from] crate::change::BadChange),
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default();
+        match (&error, code.get(..2)) {
+            (sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_), _)
+            | (sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed, _)
+            // Connection, resources, operator intervention (also a shutdown), read-only after a failover, and 40: a
+            // deadlock or a serialisation failure.
+            | (_, Some("08" | "53" | "57" | "25" | "40" | "58")) => Self::Unavailable(error),
+            (_, Some("22" | "23")) => Self::Refused(error),
+            _ => Self::Failed(error),
+        }
+    }
+}
+
+impl Store {
+    /// Prepares the pools; connections are made when they are needed.
+    pub fn new(options: Options) -> Self {
+        let timeout = options.timeout;
+        let pool = |connections| PgPoolOptions::new().max_connections(connections).acquire_timeout(timeout);
+        let limit = format!("{}ms", timeout.as_millis());
+        let http = options.database.clone().options([("statement_timeout", limit.as_str())]);
+        Self {
+            http: pool(options.connections).connect_lazy_with(http),
+            log: pool(options.log_connections).connect_lazy_with(for_log(options.database)),
+            direct: for_log(options.direct),
+            event_bytes: options.event_bytes,
+        }
+    }
+
+    /// Brings the schema up to date. Several nodes may do so at once: they wait for one another.
+    ///
+    /// # Errors
+    /// When PostgreSQL cannot be reached or refuses.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        let mut session = PgConnection::connect_with(&self.direct).await?;
+        MIGRATIONS.run(&mut session).await?;
+        session.close().await?;
+        Ok(())
+    }
+
+    /// Whether PostgreSQL answers.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("select 1").execute(&self.http).await?;
+        Ok(())
+    }
+
+    /// Closes all connections, after the statements under way.
+    pub async fn close(&self) {
+        self.http.close().await;
+        self.log.close().await;
+    }
+}
+
+/// The log grows at one end and is read at that end: statistics are always stale and make the planner choose scans of
+/// all of it; compiling a statement that takes 0.1 ms costs a hundred times that.
+fn for_log(options: PgConnectOptions) -> PgConnectOptions {
+    options.options([
+        ("enable_seqscan", "off"),
+        ("enable_bitmapscan", "off"),
+        ("jit", "off"),
+        ("plan_cache_mode", "force_custom_plan"),
+        // A dead peer is noticed after some 10 s, so that it does not hold the leader's lock for hours.
+        ("tcp_keepalives_idle", "5"),
+        ("tcp_keepalives_interval", "2"),
+        ("tcp_keepalives_count", "3"),
+        ("idle_in_transaction_session_timeout", "5s"),
+    ])
+}

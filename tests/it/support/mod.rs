@@ -1,0 +1,39 @@
+//! What the tests stand on: servers of their own, a database of its own for each test, the program as a process, and
+//! clients that speak HTTP. Whatever is waited for is an event with a deadline, never a span of time.
+
+mod events;
+mod node;
+mod servers;
+mod world;
+
+pub use events::{Event, Events};
+pub use node::Node;
+pub use world::World;
+
+use std::time::Duration;
+
+/// Longer than anything here takes on a busy machine: a test that waits so long has failed.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Waits for something that must happen soon.
+#[track_caller]
+pub fn soon<F: Future>(what: &'static str, future: F) -> impl Future<Output = F::Output> {
+    let place = std::panic::Location::caller();
+    async move {
+        let done = tokio::time::timeout(DEADLINE, future).await;
+        done.unwrap_or_else(|_| panic!("{what}: not within {DEADLINE:?}, at {place}"))
+    }
+}
+
+/// A sender.
+pub const SENDER: &str = "0c544734-1888-5ee1-94a9-a8334a166413";
+
+/// The path of a room's stream and of nothing else, to keep tests short.
+pub fn message(content: &str) -> serde_json::Value {
+    serde_json::json!({ "content": content, "sender_id": SENDER })
+}
+
+/// A message in a room.
+pub fn message_in(room: &str, content: &str) -> serde_json::Value {
+    serde_json::json!({ "content": content, "sender_id": SENDER, "room": room })
+}

@@ -1,0 +1,122 @@
+//! The program as a process, and a client of it.
+
+use std::process::Stdio;
+
+use reqwest::{Client, Method, StatusCode};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+};
+
+use super::{Events, World, soon};
+
+/// A running `rowcast serve`. It is killed when this is dropped.
+pub struct Node {
+    pub url: String,
+    pub process: Child,
+    pub http: Client,
+}
+
+/// An answer, read whole.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: reqwest::header::HeaderMap,
+    pub body: Value,
+}
+
+impl Node {
+    /// Starts the program and waits until it listens.
+    pub async fn start(world: &World, settings: &[(&str, &str)]) -> Self {
+        let mut command = Self::command("serve");
+        command.env("DATABASE_URL", &world.database_url).env("REDIS_URL", &world.redis_url);
+        command.env("REDIS_PREFIX", &world.prefix).env("HOST", "127.0.0.1").env("PORT", "0");
+        command.env("LOG", "warn").envs(settings.iter().copied());
+        let mut process = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let line = soon("the node listens", lines.next_line()).await.unwrap().expect("the node starts");
+        let url = line.strip_prefix("listening on ").expect("the first line says where").to_owned();
+        Self { url, process, http: Client::new() }
+    }
+
+    /// The program with a subcommand, and none of this process's settings.
+    pub fn command(subcommand: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rowcast"));
+        command.env_clear().arg(subcommand);
+        command
+    }
+
+    /// Any request with a JSON body, and its answer.
+    pub async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
+        let mut request = self.http.request(method, format!("{}{path}", self.url));
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        Answer::of(request).await
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, None).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send(Method::POST, path, Some(body)).await
+    }
+
+    /// Posts a message that must be taken; its id.
+    #[track_caller]
+    pub fn say(&self, message: Value) -> impl Future<Output = i64> {
+        let place = std::panic::Location::caller();
+        async move {
+            let answer = self.post("/message", &message).await;
+            assert_eq!(answer.status, StatusCode::CREATED, "{} at {place}", answer.body);
+            answer.body["id"].as_i64().unwrap()
+        }
+    }
+
+    /// Follows `/stream` with this query (`""` or `"?room=a"`), attached when this returns: its first event, which is
+    /// `connected`, has been read.
+    pub async fn stream(&self, query: &str) -> Events {
+        let mut events = self.open(query, None).await;
+        let first = events.next().await;
+        assert_eq!(first.kind(), "connected", "{first:?}");
+        events
+    }
+
+    /// Opens `/stream`, with a `Last-Event-ID` if one is given; nothing of it has been read.
+    pub async fn open(&self, query: &str, last_event_id: Option<&str>) -> Events {
+        let mut request = self.http.get(format!("{}/stream{query}", self.url));
+        if let Some(id) = last_event_id {
+            request = request.header("Last-Event-ID", id);
+        }
+        let response = soon("the stream opens", request.send()).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Events::new(response)
+    }
+
+    /// Sends a signal, by name.
+    pub fn signal(&self, signal: &str) {
+        let process = self.process.id().unwrap().to_string();
+        let done = std::process::Command::new("kill").args(["-s", signal, &process]).status().unwrap();
+        assert!(done.success());
+    }
+}
+
+impl Answer {
+    /// Sends the request and reads the answer; a body that is not JSON is a string.
+    pub async fn of(request: reqwest::RequestBuilder) -> Self {
+        let response = soon("an answer", request.send()).await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        let text = soon("a whole answer", response.text()).await.unwrap();
+        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        Self { status, headers, body }
+    }
+
+    /// The problem's fields that were wrong.
+    pub fn wrong_fields(&self) -> Vec<&str> {
+        let errors = self.body["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+        errors.iter().map(|error| error["field"].as_str().unwrap()).collect()
+    }
+}
