@@ -103,8 +103,13 @@ pub fn main(arguments: Vec<OsString>) -> u8 {
 /// The exit status for mistakes in the command line or the environment, as clap has it.
 const USAGE: u8 = 2;
 
+/// What the command line accepts, for whoever documents it.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 fn read(arguments: &[OsString]) -> Result<Cli, Vec<String>> {
-    let matches = mistakes::read(Cli::command(), arguments)?;
+    let matches = mistakes::read(command(), arguments)?;
     Cli::from_arg_matches(&matches).map_err(|error| vec![error.to_string()])
 }
 

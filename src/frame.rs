@@ -91,3 +91,7 @@ fn notice(id: Option<EventId>, notice: &Notice) -> Bytes {
     let json = serde_json::to_string(notice).unwrap_or_default();
     format!("{id}data: {json}\n\n").into()
 }
+
+#[cfg(test)]
+#[path = "frame_tests.rs"]
+mod tests;

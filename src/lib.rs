@@ -1,4 +1,51 @@
-//! Rowcast broadcasts the changes of a Postgres table to every subscriber of a stream, once, in order.
+//! Rowcast broadcasts the changes of a Postgres table to every subscriber of a stream: once, in order, on any node.
+//!
+//! Messages are rows of the table `messages`. Whoever writes them (`POST /message`, psql, another service), triggers
+//! log the change in the writer's own transaction, one node of the cluster gives it a position, and every node hands it
+//! to its subscribers as a server-sent event. Postgres is the truth. Redis is the fast road, and may lose anything. A
+//! node holds nothing that matters.
+//!
+//! # The route of a change
+//!
+//! A trigger (`migrations/0002_feed.sql`) appends to `feed.log`, and rings if the relay sleeps →
+//! [`relay`] (its ticker) cuts a tick: positions are durable now ([`store`]) →
+//! [`relay`] (its publisher) carries the changes to [`redis`] →
+//! [`intake`] takes them on every node, and fills holes from the log →
+//! [`hub`] keeps them as ready [`frame`]s and wakes whom they concern →
+//! [`api`] hands out each subscription as the body of `GET /stream`.
+//!
+//! # The route of a subscriber
+//!
+//! `GET /stream` with a `Last-Event-ID` → [`api`] reads the position → [`hub`] attaches a cursor → behind the ring the
+//! cursor reads pages of the log (through [`change::History`]), in the ring it takes what is there, at the head it waits.
+//! It is one loop; a client that comes back and a client that is slow are the same.
+//!
+//! # The code, in reading order
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`message`], [`cursor`], [`timestamp`] | a row, a place among the rows, an instant: as HTTP and SQL agree on them |
+//! | [`change`], [`frame`] | a change of a row with its position; the same as the bytes of an event |
+//! | [`store`] | all SQL: messages, the log, ticks, leadership, bells, retention |
+//! | [`redis`] | all Redis: the bus, and the script that publishes each change once |
+//! | [`relay`] | the leader's work: from the log to positions, from positions to the bus |
+//! | [`hub`] | ring, rooms, subscriptions: from a position to a subscriber |
+//! | [`intake`] | keeps the hub at the head, from the bus or from the log |
+//! | [`health`] | how every part of the node is |
+//! | [`api`] | the HTTP contract: resources, problems, the OpenAPI document |
+//! | [`edge`] | how connections come in |
+//! | [`config`], `mistakes` | settings, and all that is wrong with them at once |
+//! | [`app`] | builds the parts, runs them, stops them in order |
+//! | [`cli`], [`dev`], [`demo`] | the commands; private servers to try it out; a file of messages to look at |
+//!
+//! # What never happens
+//!
+//! - Nothing of a row travels in a NOTIFY, and no writer rings while the relay is awake.
+//! - A position is never given twice, never moved, never skipped: a hole is a loss, and is filled from the log.
+//! - Nothing is published, or shown, before its position is durable.
+//! - A subscriber has no queue. Its memory does not grow with its slowness.
+//! - A stream never pretends to be complete: what cannot be told is a `reset`.
+//! - The words know no adapter, the adapters no engine, the engine no HTTP. The hub knows neither SQL nor Redis.
 
 pub mod api;
 pub mod app;

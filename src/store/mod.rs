@@ -130,14 +130,14 @@ impl Store {
     }
 }
 
-/// The log grows at one end and is read at that end: statistics are always stale and make the planner choose scans of
-/// all of it; compiling a statement that takes 0.1 ms costs a hundred times that.
+/// The log grows at one end and is read at that end, so its statistics are always stale and make the planner choose scans
+/// of all of it; and its statements take 0.1 ms, so planning each of them anew, or compiling one, costs many times that.
 fn for_log(options: PgConnectOptions) -> PgConnectOptions {
     options.options([
         ("enable_seqscan", "off"),
         ("enable_bitmapscan", "off"),
         ("jit", "off"),
-        ("plan_cache_mode", "force_custom_plan"),
+        ("plan_cache_mode", "force_generic_plan"),
         // A dead peer is noticed after some 10 s, so that it does not hold the leader's lock for hours.
         ("tcp_keepalives_idle", "5"),
         ("tcp_keepalives_interval", "2"),

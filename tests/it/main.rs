@@ -8,3 +8,4 @@
 )]
 mod first;
 mod support;
+mod settings_table;

@@ -25,6 +25,16 @@ pub fn soon<F: Future>(what: &'static str, future: F) -> impl Future<Output = F:
     }
 }
 
+/// Waits until a condition holds; it is looked at again and again.
+#[track_caller]
+pub fn until(what: &'static str, mut holds: impl AsyncFnMut() -> bool) -> impl Future<Output = ()> {
+    soon(what, async move {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+}
+
 /// A sender.
 pub const SENDER: &str = "0c544734-1888-5ee1-94a9-a8334a166413";
 
