@@ -1,6 +1,11 @@
 //! The command line: what the program can be asked to do.
 
-use std::{ffi::OsString, io::IsTerminal, path::PathBuf, time::Duration};
+use std::{
+    ffi::OsString,
+    io::{IsTerminal, Write},
+    path::PathBuf,
+    time::Duration,
+};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -185,8 +190,7 @@ fn openapi(yaml: bool) -> Result<()> {
     // The document depends on no setting, and nothing connects.
     let links = Links::to("postgres://localhost", "redis://localhost")?;
     let (json, yaml_text) = app::document(&links, &Settings::from_environment()?)?;
-    println!("{}", if yaml { yaml_text } else { json });
-    Ok(())
+    writeln!(std::io::stdout(), "{}", if yaml { yaml_text } else { json }).context("standard output")
 }
 
 async fn healthcheck(url: &str) -> Result<()> {

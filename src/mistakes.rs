@@ -16,7 +16,6 @@ use clap::{
 /// # Errors
 /// Every mistake in them, one sentence each. No sentence repeats the value of a secret.
 pub(crate) fn read(mut command: Command, arguments: &[OsString]) -> Result<ArgMatches, Vec<String>> {
-    command.build();
     let mut mistakes = Vec::new();
     loop {
         let error = match command.clone().try_get_matches_from(arguments) {
@@ -28,7 +27,7 @@ pub(crate) fn read(mut command: Command, arguments: &[OsString]) -> Result<ArgMa
         };
         let excused = blamed(&error).into_iter().filter_map(|usage| excuse(&mut command, &usage, &error));
         let found: Vec<String> = excused.collect();
-        if found.is_empty() {
+        if found.is_empty() || found.iter().any(|sentence| mistakes.contains(sentence)) {
             mistakes.push(error.to_string().trim().trim_start_matches("error: ").to_owned());
             return Err(mistakes);
         }
@@ -47,18 +46,19 @@ fn blamed(error: &clap::Error) -> Vec<String> {
     }
 }
 
-/// Finds the argument in the command or its subcommands, makes it accept anything, and says what was wrong.
+/// Makes the argument accept anything, wherever it is among the commands, and says what was wrong.
 fn excuse(command: &mut Command, usage: &str, error: &clap::Error) -> Option<String> {
-    let found = command.get_arguments().find(|arg| arg.to_string() == usage).map(|arg| arg.get_id().clone());
-    if let Some(id) = found {
-        let mut said = None;
+    let flag = usage.split(' ').next()?.strip_prefix("--")?;
+    let mut said = None;
+    let found = command.get_arguments().find(|arg| arg.get_long() == Some(flag));
+    if let Some(id) = found.map(|arg| arg.get_id().clone()) {
         *command = std::mem::take(command).mut_arg(id, |arg| {
             said = Some(sentence(&arg, error));
             arg.value_parser(ValueParser::os_string()).required(false)
         });
-        return said;
     }
-    command.get_subcommands_mut().find_map(|command| excuse(command, usage, error))
+    let below = command.get_subcommands_mut().filter_map(|command| excuse(command, usage, error)).last();
+    said.or(below)
 }
 
 fn sentence(arg: &clap::Arg, error: &clap::Error) -> String {

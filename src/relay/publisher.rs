@@ -88,14 +88,12 @@ impl<'a> Carrier<'a> {
         let mut at = self.publisher.position().await?.unwrap_or(head);
         loop {
             at = self.publish(at).await?;
-            self.publisher.heartbeat(at).await?;
             if self.failing.swap(false, Ordering::Relaxed) {
                 tracing::info!("publishing works again");
             }
-            while at == *self.heads.borrow_and_update() {
-                if tokio::time::timeout(HEARTBEAT, self.heads.changed()).await.is_err() {
-                    self.publisher.heartbeat(at).await?;
-                }
+            let more = self.heads.wait_for(|head| *head != at);
+            if tokio::time::timeout(HEARTBEAT, more).await.is_err() {
+                self.publisher.heartbeat(at).await?;
             }
         }
     }

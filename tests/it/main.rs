@@ -7,5 +7,12 @@
     reason = "a test binary has no users, and fails by panicking"
 )]
 mod first;
-mod support;
+mod layers;
+mod message;
+mod openapi;
+mod outage;
+mod pagination;
+mod problems;
+mod settings;
 mod settings_table;
+mod support;

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Node, SENDER, World, message, soon};
+use crate::support::{Answer, Events, Node, SENDER, World, message, until};
 
 #[tokio::test]
 async fn the_newest_come_first_twenty_at_a_time() {
@@ -46,7 +46,10 @@ async fn at_the_exact_end_there_is_no_more() {
     }
     let first = page(&node, "limit=3").await;
     let last = page(&node, &format!("limit=3&cursor={}", first.body["next_cursor"].as_str().unwrap())).await;
-    assert_eq!((ids(&last), &last.body["has_more"], &last.body["next_cursor"]), (vec![3, 2, 1], &json!(false), &Value::Null));
+    assert_eq!(
+        (ids(&last), &last.body["has_more"], &last.body["next_cursor"]),
+        (vec![3, 2, 1], &json!(false), &Value::Null)
+    );
 }
 
 #[tokio::test]
@@ -146,7 +149,7 @@ async fn between_a_page_and_the_stream_from_its_position_lies_nothing() {
     for node in [&one, &two] {
         let mut stream = node.open(&format!("?last_event_id={position}"), None).await;
         assert_eq!(stream.next().await.kind(), "connected");
-        let contents: Vec<String> = until_content(&mut stream, "between").await;
+        let contents: Vec<String> = up_to(&mut stream, "between").await;
         // The page may have been read before the feed came so far; then the stream tells of it once more.
         assert!(contents == ["before", "between"] || contents == ["between"], "{contents:?}");
     }
@@ -162,12 +165,12 @@ async fn a_page_and_its_stream_hold_all_that_a_busy_writer_writes() {
         }
         insert(&pool, "last").await;
     });
-    soon("the writer is at work", async { while page(&node, "").await.body["messages"] == json!([]) {} }).await;
+    until("the writer is at work", async || page(&node, "").await.body["messages"] != json!([])).await;
     let shown = page(&node, "limit=100").await;
     let position = shown.headers["feed-position"].to_str().unwrap();
     let mut stream = node.open(&format!("?last_event_id={position}"), None).await;
     assert_eq!(stream.next().await.kind(), "connected");
-    let mut seen: HashSet<String> = until_content(&mut stream, "last").await.into_iter().collect();
+    let mut seen: HashSet<String> = up_to(&mut stream, "last").await.into_iter().collect();
     writer.await.unwrap();
     seen.extend(shown.body["messages"].as_array().unwrap().iter().map(|m| m["content"].as_str().unwrap().to_owned()));
     assert_eq!(seen.len(), 91);
@@ -222,7 +225,7 @@ async fn walk(node: &Node, size: usize, filter: &str) -> Vec<i64> {
 }
 
 /// The contents that a stream tells of, up to this one.
-async fn until_content(stream: &mut crate::support::Events, last: &str) -> Vec<String> {
+async fn up_to(stream: &mut Events, last: &str) -> Vec<String> {
     let mut contents = Vec::new();
     while contents.last().is_none_or(|content| content != last) {
         contents.push(stream.next().await.content());

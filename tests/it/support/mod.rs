@@ -2,12 +2,16 @@
 //! clients that speak HTTP. Whatever is waited for is an event with a deadline, never a span of time.
 
 mod events;
+mod link;
+mod listener;
 mod node;
 mod servers;
 mod world;
 
 pub use events::{Event, Events};
-pub use node::Node;
+pub use link::Link;
+pub use listener::{CHANNELS, Heard, Listener};
+pub use node::{Answer, Node};
 pub use world::World;
 
 use std::time::Duration;

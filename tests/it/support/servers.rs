@@ -38,7 +38,8 @@ pub fn servers() -> &'static Servers {
 
 /// Fast rather than durable: a machine that crashes need not keep what a test wrote.
 fn options() -> Options {
-    let postgres = [("fsync", "off"), ("max_connections", "400"), ("shared_buffers", "64MB")];
+    let postgres =
+        [("fsync", "off"), ("max_connections", "400"), ("max_prepared_transactions", "16"), ("shared_buffers", "64MB")];
     Options {
         postgres_settings: postgres.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
         redis_settings: vec![("save".to_owned(), "\"\"".to_owned())],

@@ -38,6 +38,15 @@ impl World {
         (world, node)
     }
 
+    /// A world whose schema is there although no node has run: all that is written before one does is one tick.
+    pub async fn migrated() -> Self {
+        let world = Self::new().await;
+        let mut command = Node::command("migrate");
+        command.env("DATABASE_URL", &world.database_url).env("REDIS_URL", &world.redis_url).env("LOG", "warn");
+        assert!(command.status().await.unwrap().success());
+        world
+    }
+
     /// A node with default settings.
     pub async fn node(&self) -> Node {
         self.node_with(&[]).await
@@ -58,5 +67,10 @@ impl World {
     /// A session with the database.
     pub async fn session(&self) -> PgConnection {
         PgConnection::connect(&self.database_url).await.unwrap()
+    }
+
+    /// The one number that a query returns.
+    pub async fn number(&self, query: &'static str) -> i64 {
+        sqlx::query_scalar(query).fetch_one(&self.pool).await.unwrap()
     }
 }

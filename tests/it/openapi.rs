@@ -1,0 +1,222 @@
+//! The OpenAPI document is what the server does: the same from every source, complete, and true of real streams.
+
+use poem_openapi::types::ParseFromJSON;
+use reqwest::StatusCode;
+use rowcast::api::StreamEvent;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    problems,
+    support::{Event, Node, World, message, message_in, soon},
+};
+
+const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/openapi.json");
+
+/// What `rowcast openapi` prints: it needs no setting and no server.
+async fn printed(arguments: &[&str]) -> String {
+    let output = soon("the document", Node::command("openapi").args(arguments).output()).await.unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+async fn document() -> Value {
+    serde_json::from_str(&printed(&[]).await).unwrap()
+}
+
+/// The operations of the document: method, path and what it says of them.
+fn operations(document: &Value) -> Vec<(&str, &str, &Map<String, Value>)> {
+    let paths = document["paths"].as_object().unwrap().iter();
+    let each = paths.flat_map(|(path, methods)| methods.as_object().unwrap().iter().map(move |entry| (path, entry)));
+    each.map(|(path, (method, operation))| (method.as_str(), path.as_str(), operation.as_object().unwrap())).collect()
+}
+
+#[tokio::test]
+async fn the_program_prints_what_a_node_serves() {
+    let (_world, node) = World::with_node().await;
+    for (path, argument, content_type) in
+        [("/openapi.json", &[][..], "application/json"), ("/openapi.yaml", &["--yaml"][..], "application/yaml")]
+    {
+        let served = node.http.get(format!("{}{path}", node.url)).send().await.unwrap();
+        assert_eq!(served.status(), StatusCode::OK);
+        assert_eq!(served.headers()["content-type"], content_type);
+        assert_eq!(served.text().await.unwrap().trim_end(), printed(argument).await.trim_end());
+    }
+}
+
+#[tokio::test]
+async fn the_document_changes_only_on_purpose() {
+    let pretty = format!("{:#}\n", document().await);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(GOLDEN, &pretty).unwrap();
+    }
+    let golden = std::fs::read_to_string(GOLDEN).unwrap();
+    assert_eq!(golden, pretty, "UPDATE_GOLDEN=1 writes it anew, if it was meant");
+}
+
+#[tokio::test]
+async fn every_operation_says_what_it_answers() {
+    let document = document().await;
+    for (method, path, operation) in operations(&document) {
+        assert!(operation["operationId"].as_str().is_some_and(|id| !id.is_empty()), "{method} {path}");
+        assert!(operation["summary"].as_str().is_some_and(|text| !text.is_empty()), "{method} {path}");
+        let responses = operation["responses"].as_object().unwrap();
+        assert!(responses.keys().any(|status| status.starts_with('2')), "{method} {path}");
+        for (status, response) in responses {
+            let what = format!("{method} {path} {status}");
+            assert!(response["description"].as_str().is_some_and(|text| !text.is_empty()), "{what}");
+            if status != "204" {
+                assert!(!response["content"].as_object().unwrap().is_empty(), "{what}");
+            }
+        }
+        for parameter in operation.get("parameters").and_then(Value::as_array).into_iter().flatten() {
+            let name = parameter["name"].as_str().unwrap();
+            assert!(!name.starts_with("param"), "{method} {path}: the parameter {name} has no name of its own");
+            assert!(parameter["description"].is_string() || parameter["in"] == "path", "{method} {path}: {name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_error_is_documented_as_a_problem() {
+    let document = document().await;
+    for (method, path, operation) in operations(&document) {
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            // A node that is not ready gives the reasons; nobody has done anything wrong.
+            let verdict = (path, status.as_str()) == ("/health/ready", "503");
+            if status.starts_with(['4', '5']) && !verdict {
+                let content =
+                    json!({ "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } });
+                assert_eq!(response["content"], content, "{method} {path} {status}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_status_that_a_bad_request_gets_is_documented() {
+    let document = document().await;
+    let mut found = 0;
+    for case in problems::cases() {
+        let path = case.path.split('?').next().unwrap();
+        let template = match path.strip_prefix("/message/") {
+            Some(id) if !id.contains('/') => "/message/{id}",
+            _ => path,
+        };
+        let operation = &document["paths"][template][case.method.as_str().to_lowercase()];
+        if operation.is_object() {
+            found += 1;
+            let status = case.status.to_string();
+            assert!(operation["responses"][&status].is_object(), "{} {}: {status}", case.method, case.path);
+        }
+    }
+    assert!(found > 100, "only {found} requests were to documented operations");
+}
+
+#[tokio::test]
+async fn whatever_needs_the_database_documents_that_it_may_be_away() {
+    let document = document().await;
+    for (method, path, operation) in operations(&document) {
+        let needs = path.starts_with("/message") || path == "/health/ready";
+        assert_eq!(operation["responses"]["503"].is_object(), needs, "{method} {path}");
+    }
+}
+
+/// One event of each kind, from a real node.
+async fn one_of_each() -> Vec<Event> {
+    let world = World::new().await;
+    let node = world.node_with(&[("MAX_EVENT_CONTENT", "100B")]).await;
+    let mut stream = node.open("", Some("7-7")).await;
+    let mut events = stream.take(2).await;
+    let id = node.say(message("one")).await;
+    world.sql(&format!("update messages set content = 'two', file = 'f' where id = {id}; delete from messages")).await;
+    node.say(message_in("a", &"too large for an event ".repeat(5))).await;
+    world.sql("truncate messages").await;
+    events.extend(stream.take(5).await);
+    node.signal("TERM");
+    events.push(stream.next().await);
+    events
+}
+
+#[tokio::test]
+async fn the_events_of_a_stream_are_what_the_document_says() {
+    let document = document().await;
+    let events = one_of_each().await;
+    let kinds: Vec<String> = events.iter().map(Event::kind).collect();
+    let messages = ["new_message", "updated_message", "deleted_message", "new_message"];
+    assert_eq!(kinds, [&["connected", "reset"], &messages[..], &["truncated", "bye"]].concat());
+    for event in &events {
+        let data = event.data();
+        StreamEvent::parse_from_json(Some(data.clone())).unwrap_or_else(|error| panic!("{data}: {error:?}"));
+        let schemas = &document["components"]["schemas"];
+        let wrong = differences(schemas, &json!({ "$ref": "#/components/schemas/StreamEvent" }), &data);
+        assert!(wrong.is_empty(), "{data}: {wrong:?}");
+    }
+}
+
+/// Where a value is not as a schema says: a property that it does not know, or one that it misses.
+fn differences(schemas: &Value, schema: &Value, value: &Value) -> Vec<String> {
+    let Some(object) = value.as_object() else { return Vec::new() };
+    let (mut properties, mut required) = (Map::new(), Vec::new());
+    collect(schemas, schema, object, &mut properties, &mut required);
+    let unknown = object.keys().filter(|name| !properties.contains_key(*name)).map(|name| format!("{name} is unknown"));
+    let missing = required.iter().filter(|name| !object.contains_key(*name)).map(|name| format!("{name} is missing"));
+    let deeper = object.iter().filter_map(|(name, value)| Some((properties.get(name)?, value)));
+    let deeper = deeper.flat_map(|(schema, value)| differences(schemas, schema, value));
+    unknown.chain(missing).chain(deeper).collect()
+}
+
+/// Gathers what a schema says of an object, through references, parts and the choice by `type`.
+fn collect(
+    schemas: &Value,
+    schema: &Value,
+    object: &Map<String, Value>,
+    properties: &mut Map<String, Value>,
+    required: &mut Vec<String>,
+) {
+    if let Some(name) = schema["$ref"].as_str() {
+        let name = name.rsplit('/').next().unwrap();
+        return collect(schemas, &schemas[name], object, properties, required);
+    }
+    if schema["discriminator"].is_object() {
+        let kind = object["type"].as_str().unwrap();
+        let chosen = schema["discriminator"]["mapping"][kind].as_str().unwrap();
+        return collect(schemas, &json!({ "$ref": chosen }), object, properties, required);
+    }
+    for part in schema["allOf"].as_array().into_iter().flatten() {
+        collect(schemas, part, object, properties, required);
+    }
+    properties.extend(schema["properties"].as_object().cloned().unwrap_or_default());
+    let names = schema["required"].as_array().into_iter().flatten();
+    required.extend(names.map(|name| name.as_str().unwrap().to_owned()));
+}
+
+#[tokio::test]
+async fn the_page_of_the_document_comes_from_the_program_alone() {
+    let (_world, node) = World::with_node().await;
+    let answer = node.http.get(format!("{}/docs", node.url)).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert!(answer.headers()["content-type"].to_str().unwrap().starts_with("text/html"));
+    let page = answer.text().await.unwrap();
+    assert!(page.contains("SwaggerUIBundle") && page.contains("\"postMessage\""));
+    // Texts inside of scripts name hosts too; only elements of the page are fetched.
+    let markup = without(&without(&page, "<script", "</script>"), "<style", "</style>");
+    assert!(!markup.contains("//"), "{markup}");
+    let style = between(&page, "<style", "</style>");
+    for place in style.split("url(").skip(1) {
+        assert!(place.trim_start_matches(['"', '\'']).starts_with("data:"), "{:.80}", place);
+    }
+    assert!(!style.contains("@import"));
+    assert!(!page.contains("<script src") && !page.contains(" src=http"));
+}
+
+/// The text without all that stands between `begin` and `end`.
+fn without(text: &str, begin: &str, end: &str) -> String {
+    let mut parts = text.split(begin);
+    let first = parts.next().unwrap().to_owned();
+    parts.fold(first, |kept, part| kept + part.split_once(end).map_or("", |(_, rest)| rest))
+}
+
+fn between<'a>(text: &'a str, begin: &str, end: &str) -> &'a str {
+    let (_, rest) = text.split_once(begin).unwrap();
+    rest.split_once(end).unwrap().0
+}
