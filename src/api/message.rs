@@ -96,6 +96,7 @@ impl MessageApi {
         #[oai(default = "page_size", validator(minimum(value = "1"), maximum(value = "100")))]
         limit: Query<u64>,
         /// Only messages of this room.
+        #[oai(validator(pattern = "^[A-Za-z0-9_.:@-]{1,64}$"))]
         room: Query<Option<String>>,
         /// Only messages of this sender.
         sender_id: Query<Option<Uuid>>,

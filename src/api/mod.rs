@@ -48,6 +48,7 @@ fn service(parts: Parts) -> OpenApiService<Apis, ()> {
     let apis = (message, stream::StreamApi { hub, rooms }, health::HealthApi { health });
     OpenApiService::new(apis, "Rowcast", env!("CARGO_PKG_VERSION"))
         .description("Messages are rows of a Postgres table; every change of them is streamed to every subscriber, once, in order.")
+        .server("/")
         .license(poem_openapi::LicenseObject::new("MIT").identifier("MIT"))
 }
 

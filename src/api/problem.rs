@@ -11,7 +11,7 @@ use poem::{
 use poem_openapi::{
     ApiResponse, Object,
     error::{ContentTypeError, ParseParamError, ParsePathError, ParseRequestPayloadError},
-    registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchemaRef, Registry},
+    registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, MetaSchemaRef, Registry},
     types::Type,
 };
 use serde::{Deserialize, Serialize};
@@ -151,10 +151,12 @@ fn in_words(reason: &str) -> String {
     let reason = reason.rsplit_once("\": ").map_or(reason, |(_, reason)| reason);
     let Some(rule) = reason.strip_prefix("verification failed. ") else { return reason.to_owned() };
     let (name, bound) = rule.split_once('(').unwrap_or((rule, ""));
-    let bound = bound.split([',', ')']).next().unwrap_or_default();
+    let bound = bound.trim_end_matches(')');
+    let number = bound.split(',').next().unwrap_or_default();
     match name {
-        "minimum" => format!("must be at least {bound}"),
-        "maximum" => format!("must be at most {bound}"),
+        "minimum" => format!("must be at least {number}"),
+        "maximum" => format!("must be at most {number}"),
+        "pattern" => format!("must match {}", bound.trim_matches('"')),
         _ => format!("must obey {rule}"),
     }
 }
@@ -263,11 +265,21 @@ impl<const SET: u32> ApiResponse for Failed<SET> {
 
 fn meta(status: u16, description: &'static str) -> MetaResponse {
     let schema: MetaSchemaRef = Problem::schema_ref();
+    let headers = match status {
+        503 => vec![MetaHeader {
+            name: "Retry-After".to_owned(),
+            description: Some("Seconds to wait before trying again.".to_owned()),
+            required: true,
+            deprecated: false,
+            schema: u32::schema_ref(),
+        }],
+        _ => vec![],
+    };
     MetaResponse {
         description,
         status: Some(status),
         status_range: None,
         content: vec![MetaMediaType { content_type: "application/problem+json", schema }],
-        headers: vec![],
+        headers,
     }
 }

@@ -91,6 +91,7 @@ impl StreamApi {
         &self,
         request: &Request,
         /// Only changes in this room; may be given several times.
+        #[oai(default)]
         room: Query<Vec<String>>,
         /// The last event that was seen, like `1-42`, or a `Feed-Position`; what came after it is sent first.
         last_event_id: Query<Option<String>>,

@@ -13,6 +13,9 @@ pub const WAKE: &str = "feed_wake";
 /// Rung by the relay while Redis is away. Only nodes that hear nothing from Redis listen.
 pub const TICK: &str = "feed_tick";
 
+/// How long connecting may take: whoever wants to listen has other work, too.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// A connection that listens.
 pub struct Bell(PgListener);
 
@@ -22,8 +25,8 @@ impl Store {
     /// # Errors
     /// When PostgreSQL cannot be reached.
     pub async fn bell(&self, channel: &str) -> Result<Bell, StoreError> {
-        let pool = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
-        let pool = pool.connect_with(self.direct.clone()).await?;
+        let one = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
+        let pool = one.acquire_timeout(PATIENCE).connect_with(self.direct.clone()).await?;
         let mut listener = PgListener::connect_with(&pool).await?;
         listener.listen(channel).await?;
         Ok(Bell(listener))
