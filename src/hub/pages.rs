@@ -66,23 +66,37 @@ impl Pages {
         &*self.history
     }
 
-    /// The page that tells what comes after `cursor`.
+    /// The page that tells what comes after `cursor`, if the log still has it.
     pub(super) async fn after(&self, cursor: Position) -> Result<Arc<Page>, PastUnavailable> {
         let size = self.options.positions as Position;
-        let start = cursor - cursor % size;
-        let cell = self.cell(start);
-        let page = match cell.get_or_try_init(|| self.load(start)).await {
-            Ok(page) => Arc::clone(page),
-            Err(error) => {
-                self.forget(&cell);
-                return Err(error);
+        let mut start = cursor - cursor % size;
+        let end = start + size;
+        loop {
+            let page = self.page(start, end).await?;
+            let floor = page.extent.floor;
+            if start < floor && floor <= cursor {
+                // The log was trimmed somewhere in this page, before the cursor.
+                start = floor;
+            } else if page.end > start && page.end <= cursor && page.end < page.extent.head {
+                // Large changes make short pages: the next one begins where this one ends, for all readers.
+                start = page.end;
+            } else {
+                return Ok(page);
             }
-        };
-        if page.end < start + size {
+        }
+    }
+
+    /// The page from `start`, up to `end` or less.
+    async fn page(&self, start: Position, end: Position) -> Result<Arc<Page>, PastUnavailable> {
+        let cell = self.cell(start);
+        let loaded = cell.get_or_try_init(|| self.load(start, end)).await.map(Arc::clone);
+        let lasting =
+            loaded.as_ref().is_ok_and(|page| page.end == end || start < page.end && page.end < page.extent.head);
+        if !lasting {
             self.forget(&cell);
         }
         self.trim();
-        Ok(page)
+        loaded
     }
 
     /// Forgets everything, since positions mean something else now.
@@ -90,10 +104,10 @@ impl Pages {
         self.kept().clear();
     }
 
-    async fn load(&self, start: Position) -> Result<Arc<Page>, PastUnavailable> {
+    async fn load(&self, start: Position, end: Position) -> Result<Arc<Page>, PastUnavailable> {
         // The semaphore is never closed.
         let _permit = self.loads.acquire().await;
-        let past = self.history.past(start, self.options.positions).await?;
+        let past = self.history.past(start, (end - start) as usize).await?;
         let frames: Vec<Frame> = past.changes.into_iter().map(Frame::new).collect();
         let end = frames.last().map_or(start, |frame| frame.event_id.position);
         Ok(Arc::new(Page { extent: past.extent, end, frames }))
@@ -127,3 +141,7 @@ impl Pages {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+#[path = "pages_tests.rs"]
+mod tests;
