@@ -23,8 +23,11 @@ use crate::{
 use publisher::{Carrier, PublishError};
 use ticker::Ticker;
 
-/// How long to wait before trying to lead again.
+/// How long to wait before trying to lead again, while another node leads.
 const STANDBY: Duration = Duration::from_secs(1);
+
+/// The same after trouble: maybe nobody leads.
+const RETRY: Duration = Duration::from_millis(200);
 
 /// How the relay works.
 #[derive(Debug, Clone)]
@@ -88,19 +91,20 @@ impl Relay {
 
     /// Leads whenever nobody else does, until `stop`.
     pub async fn run(self, stop: CancellationToken) {
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                ended = self.term() => if let Err(error) = ended {
-                    tracing::warn!(%error, "the relay does not lead");
-                },
+        let work = async {
+            loop {
+                let pause = match self.term().await {
+                    Ok(()) => STANDBY,
+                    Err(error) => {
+                        tracing::warn!(%error, "the relay does not lead");
+                        RETRY
+                    }
+                };
+                self.status.send_replace(Status::default());
+                tokio::time::sleep(pause).await;
             }
-            self.status.send_replace(Status::default());
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(STANDBY) => {}
-            }
-        }
+        };
+        stop.run_until_cancelled(work).await;
     }
 
     /// Leads until something goes wrong; returns at once if another node leads.

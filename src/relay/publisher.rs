@@ -86,6 +86,9 @@ impl<'a> Carrier<'a> {
         let head = *self.heads.borrow();
         // A Redis without a position has no subscriber that has seen one either: nodes fill the hole from the log.
         let mut at = self.publisher.position().await?.unwrap_or(head);
+        at = self.publish(at).await?;
+        // At once: nodes that are of another generation, or have missed something meanwhile, wait for this.
+        self.publisher.heartbeat(at).await?;
         loop {
             at = self.publish(at).await?;
             if self.failing.swap(false, Ordering::Relaxed) {

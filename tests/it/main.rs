@@ -6,13 +6,24 @@
     clippy::unwrap_used,
     reason = "a test binary has no users, and fails by panicking"
 )]
+mod bad_requests;
+mod capture;
+mod commands;
+mod demo;
 mod first;
+mod large;
 mod layers;
+mod leading;
 mod message;
 mod openapi;
+mod oracle;
 mod outage;
 mod pagination;
 mod problems;
+mod readme;
+mod retention;
 mod settings;
 mod settings_table;
+mod stream;
 mod support;
+mod wake;

@@ -159,6 +159,15 @@ fn any_text_but_nul_is_a_content() {
 }
 
 #[tokio::test]
+async fn a_writer_who_chose_the_ids_of_its_rows_is_nobody_elses_trouble() {
+    let (world, node) = World::with_node().await;
+    let rows =
+        "insert into messages (id, content, sender_id) select n, 'x', gen_random_uuid() from generate_series(1, 9) n";
+    world.sql(rows).await;
+    assert!(node.say(message("the tenth")).await > 9);
+}
+
+#[tokio::test]
 async fn timestamps_have_one_form_whoever_wrote_them() {
     let (world, node) = World::with_node().await;
     let mut stream = node.stream("").await;

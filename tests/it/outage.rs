@@ -97,6 +97,9 @@ async fn assert_not_ready(node: &Node) {
     let ready = node.get("/health/ready").await;
     assert_eq!((ready.status, &ready.body["ok"]), (StatusCode::SERVICE_UNAVAILABLE, &json!(false)));
     assert!(ready.body["reasons"].to_string().contains("postgres"), "{}", ready.body);
+    let mut check = Node::command("healthcheck");
+    let checked = soon("a verdict", check.args(["--url", &node.url]).output()).await.unwrap();
+    assert_eq!(checked.status.code(), Some(1), "{checked:?}");
     let report = node.get("/health").await;
     assert_eq!((report.status, &report.body["postgres"]["ok"]), (StatusCode::OK, &json!(false)));
 }

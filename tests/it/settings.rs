@@ -3,8 +3,10 @@
 use std::{
     ffi::{OsStr, OsString},
     os::unix::ffi::OsStringExt,
-    process::Output,
+    process::{Output, Stdio},
 };
+
+use tokio::io::AsyncReadExt;
 
 use crate::support::{Node, World, soon};
 
@@ -112,7 +114,7 @@ async fn a_secret_is_not_repeated_whatever_else_is_wrong() {
 async fn a_flag_without_its_value_is_a_mistake_of_that_flag() {
     for arguments in [&["--port"][..], &["--log-format"], &["--redis-url"], &["--port", "--host", "::1"]] {
         let said = complaint(serve::<&str>(&[], arguments).await, 2);
-        assert!(said.contains(arguments[0]), "{said}");
+        assert!(said.contains(arguments[0]) && !said.contains("``"), "{said}");
     }
 }
 
@@ -175,16 +177,43 @@ async fn a_database_that_refuses_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn the_loudest_log_repeats_no_password() {
+    let world = World::new().await;
+    let password = world.database_url.split([':', '@']).nth(2).unwrap();
+    let mut command = Node::command("serve");
+    command
+        .env("DATABASE_URL", &world.database_url)
+        .env("REDIS_URL", &world.redis_url)
+        .env("REDIS_PREFIX", &world.prefix);
+    command.env("HOST", "127.0.0.1").env("PORT", "0").env("LOG", "trace").env("LOG_FORMAT", "json");
+    let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let (mut said, mut log) = (process.stdout.take().unwrap(), process.stderr.take().unwrap());
+    let reader = tokio::spawn(async move {
+        let mut text = String::new();
+        log.read_to_string(&mut text).await.map(|_| text)
+    });
+    // It listens: by then it has spoken to the database.
+    soon("the node listens", said.read_u8()).await.unwrap();
+    process.start_kill().unwrap();
+    let log = reader.await.unwrap().unwrap();
+    assert!(log.lines().count() > 3 && !log.contains(password));
+    for line in log.lines() {
+        assert!(
+            line.is_empty() || serde_json::from_str::<serde_json::Value>(line).unwrap()["level"].is_string(),
+            "{line}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn help_explains_every_setting_of_every_command() {
     for command in rowcast::cli::command().get_subcommands() {
         let output = soon("help", Node::command(command.get_name()).arg("--help").output()).await.unwrap();
         let help = String::from_utf8(output.stdout).unwrap();
         for argument in command.get_arguments().filter(|argument| argument.get_long().is_some()) {
             let flag = argument.get_long().unwrap();
-            let mut parts = help.split("\n\n");
-            let told = parts.find(|part| part.lines().any(|line| line.trim().starts_with(&format!("--{flag}"))));
-            let told = told.unwrap_or_else(|| panic!("no help on {flag}"));
-            assert!(argument.get_help().is_some_and(|text| text.to_string().len() > 10), "{flag}");
+            let told = part_on(&help, &format!("--{flag}"));
+            assert!(argument.get_help().is_some_and(|text| !text.to_string().is_empty()), "{flag}");
             if let Some(name) = argument.get_env() {
                 assert!(told.contains(&format!("[env: {}", name.to_str().unwrap())), "{flag}: {told}");
             }
@@ -196,6 +225,15 @@ async fn help_explains_every_setting_of_every_command() {
             }
         }
     }
+}
+
+/// What a help text says of a flag: from the line that begins with it up to the next flag.
+fn part_on(help: &str, flag: &str) -> String {
+    let begins = |line: &&str| line.split_whitespace().find(|word| word.starts_with("--")) == Some(flag);
+    let next = |line: &&str| !["--", "-h,"].iter().any(|flag| line.trim_start().starts_with(flag));
+    let mut lines = help.lines().skip_while(|line| !line.starts_with(' ') || !begins(line));
+    let first = lines.next().unwrap_or_else(|| panic!("no help on {flag}"));
+    [first].into_iter().chain(lines.take_while(next)).collect::<Vec<_>>().join("\n")
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod listener;
 mod node;
 mod servers;
 mod world;
+pub mod writers;
 
 pub use events::{Event, Events};
 pub use link::Link;

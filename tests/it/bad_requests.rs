@@ -1,0 +1,302 @@
+//! Bad requests of every kind, each with the status that it gets and the field that it is told of.
+
+use std::fmt;
+
+use reqwest::{Method, RequestBuilder, header::HeaderValue};
+use serde_json::{Value, json};
+
+use crate::support::{Node, SENDER, message};
+
+/// What the node of these tests is set to, so that limits are easily reached.
+pub const SETTINGS: [(&str, &str); 2] = [("MAX_CONTENT", "64"), ("MAX_ROOMS", "3")];
+
+/// A request that is wrong, and what its answer must say.
+pub struct Case {
+    pub method: Method,
+    pub path: String,
+    pub headers: Vec<(&'static str, Vec<u8>)>,
+    pub body: Vec<u8>,
+    /// Whether the body is sent without saying how long it is.
+    pub chunked: bool,
+    pub status: u16,
+    /// The one field that is wrong; empty if it is not a field.
+    pub field: &'static str,
+}
+
+impl fmt::Debug for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, path, body, status, field, .. } = self;
+        let body: String = String::from_utf8_lossy(body).chars().take(80).collect();
+        write!(f, "{method} {path}")?;
+        self.headers.iter().try_for_each(|(_, value)| write!(f, " `{}`", String::from_utf8_lossy(value)))?;
+        write!(f, " {body} is to get {status} {field}")
+    }
+}
+
+impl Case {
+    fn new(method: Method, path: impl Into<String>, status: u16, field: &'static str) -> Self {
+        Self { method, path: path.into(), headers: Vec::new(), body: Vec::new(), chunked: false, status, field }
+    }
+
+    fn get(path: impl Into<String>, status: u16, field: &'static str) -> Self {
+        Self::new(Method::GET, path, status, field)
+    }
+
+    /// A message with this body, said to be JSON.
+    pub fn post(body: impl Into<Vec<u8>>, status: u16, field: &'static str) -> Self {
+        let body = body.into();
+        Self { body, ..Self::new(Method::POST, "/message", status, field) }.with("content-type", "application/json")
+    }
+
+    fn with(mut self, name: &'static str, value: impl Into<Vec<u8>>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// The request, to a node that holds the message 1.
+    pub fn request(&self, node: &Node) -> RequestBuilder {
+        let mut request = node.http.request(self.method.clone(), format!("{}{}", node.url, self.path));
+        for (name, value) in &self.headers {
+            request = request.header(*name, HeaderValue::from_bytes(value).unwrap());
+        }
+        if self.chunked {
+            let pieces: Vec<_> = self.body.chunks(1000).map(|piece| Ok::<_, String>(piece.to_vec())).collect();
+            return request.body(reqwest::Body::wrap_stream(futures_util::stream::iter(pieces)));
+        }
+        request.body(self.body.clone())
+    }
+}
+
+/// All bad requests.
+pub fn cases() -> Vec<Case> {
+    [unreadable(), wrong_fields(), wrong_patches(), wrong_queries(), wrong_places(), wrong_positions(), too_large()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn unreadable() -> Vec<Case> {
+    let bytes: [&[u8]; 12] = [
+        b"",
+        b"   ",
+        b"{",
+        b"nonsense",
+        b"{'content': 'a'}",
+        b"{\"content\": \"a\"",
+        b"{\"content\": \"a\",}",
+        b"{\"content\": \"\\ud800\"}",
+        b"{\"content\": \"a line\nbreak\"}",
+        b"{\"content\": \"\xff\xfe\"}",
+        b"{\"content\": 1e999}",
+        b"\xef\xbb\xbf{}",
+    ];
+    let mut cases: Vec<Case> = bytes.into_iter().map(|body| Case::post(body, 400, "")).collect();
+    cases.push(Case::post(format!("{} {{}}", message("a")), 400, ""));
+    let other_types = ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", "json", "", "\u{e9}"];
+    cases.extend(other_types.into_iter().map(|other| {
+        let body = message("a").to_string().into_bytes();
+        Case { body, ..Case::new(Method::POST, "/message", 415, "") }.with("content-type", other)
+    }));
+    cases.push(Case::new(Method::POST, "/message", 415, ""));
+    cases.push(Case::new(Method::PATCH, "/message/1", 415, "").with("content-type", "application/xml"));
+    cases
+}
+
+fn wrong_fields() -> Vec<Case> {
+    let with = |field: &str, value: Value| {
+        let mut body = message("a");
+        body[field] = value;
+        body
+    };
+    let mut cases = Vec::new();
+    for body in [json!(null), json!(1), json!(true), json!("text"), json!([]), json!(["a", null, SENDER, "lobby"])] {
+        cases.push(Case::post(body.to_string(), 422, "body"));
+    }
+    for value in [
+        json!(null),
+        json!(1),
+        json!(["a"]),
+        json!({}),
+        json!(""),
+        json!("a\0b"),
+        json!("b".repeat(65)),
+        json!("é".repeat(33)),
+    ] {
+        cases.push(Case::post(with("content", value).to_string(), 422, "content"));
+    }
+    for value in [json!(5), json!(["a"]), json!("a\0b"), json!("f".repeat(51)), json!("\u{1f980}".repeat(51))] {
+        cases.push(Case::post(with("file", value).to_string(), 422, "file"));
+    }
+    for value in [
+        json!(null),
+        json!(5),
+        json!(""),
+        json!("a b"),
+        json!("ä"),
+        json!("a/b"),
+        json!("a\n"),
+        json!("\0"),
+        json!("r".repeat(65)),
+    ] {
+        cases.push(Case::post(with("room", value).to_string(), 422, "room"));
+    }
+    for value in
+        [json!(null), json!(5), json!(""), json!("me"), json!(SENDER.replace('0', "g")), json!(format!("{SENDER}\0"))]
+    {
+        cases.push(Case::post(with("sender_id", value).to_string(), 422, "sender_id"));
+    }
+    cases.push(Case::post(format!("{{\"content\": {}", "[".repeat(2000)), 422, "content"));
+    cases.push(Case::post(json!({ "sender_id": SENDER }).to_string(), 422, "content"));
+    cases.push(Case::post(json!({ "content": "a" }).to_string(), 422, "sender_id"));
+    cases.push(Case::post(with("contnet", json!("a")).to_string(), 422, "contnet"));
+    cases.push(Case::post(with("id", json!(7)).to_string(), 422, "id"));
+    cases.push(Case::post(
+        format!("{{\"content\": \"a\", \"content\": \"b\", \"sender_id\": \"{SENDER}\"}}"),
+        422,
+        "content",
+    ));
+    cases
+}
+
+fn wrong_patches() -> Vec<Case> {
+    let patch = |body: Value, field| Case {
+        method: Method::PATCH,
+        path: "/message/1".to_owned(),
+        ..Case::post(body.to_string(), 422, field)
+    };
+    vec![
+        patch(json!([]), "body"),
+        patch(json!("a"), "body"),
+        patch(json!({ "content": null }), "content"),
+        patch(json!({ "content": "" }), "content"),
+        patch(json!({ "content": "\0" }), "content"),
+        patch(json!({ "content": "b".repeat(65) }), "content"),
+        patch(json!({ "content": 1 }), "content"),
+        patch(json!({ "file": 1 }), "file"),
+        patch(json!({ "file": "f".repeat(51) }), "file"),
+        patch(json!({ "room": "a" }), "room"),
+        patch(json!({ "created_date": "2024-01-01T00:00:00Z" }), "created_date"),
+        Case { status: 400, body: b"{".into(), ..patch(json!({}), "") },
+        Case { status: 404, path: "/message/2".to_owned(), ..patch(json!({ "content": "b" }), "") },
+        Case { path: "/message/x".to_owned(), ..patch(json!({ "content": "b" }), "id") },
+    ]
+}
+
+fn wrong_queries() -> Vec<Case> {
+    let wrong: [(&str, &[&str]); 4] = [
+        ("limit", &["0", "101", "x", "-1", "1.5", "", "99999999999999999999", "%zz", "%00", "%ff"]),
+        (
+            "cursor",
+            &[
+                "x",
+                "2024",
+                "2024-01-01",
+                "2024-13-01T00:00:00Z",
+                "2024-01-01T00:00:00",
+                "_",
+                "2024-01-01T00:00:00Z_",
+                "2024-01-01T00:00:00Z_x",
+                "2024-01-01T00:00:00Z_1_1",
+                "2024-01-01T00:00:00Z_99999999999999999999",
+                "%zz",
+                "%00",
+                "%ff",
+                "%0d%0a",
+                "12024-01-01T00:00:00Z",
+            ],
+        ),
+        ("room", &["", "%20", "a%0d%0adata:", "%zz", "%ff", "%00", "a%2Fb", "%F0%9F%A6%80"]),
+        ("sender_id", &["x", "", "0", "%zz", "%00", "0c544734-1888-5ee1-94a9-a8334a16641"]),
+    ];
+    let each = wrong.into_iter().flat_map(|(field, values)| {
+        values.iter().map(move |value| Case::get(format!("/message?{field}={value}"), 422, field))
+    });
+    each.collect()
+}
+
+fn wrong_places() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for id in ["x", "1.5", "0x1", "99999999999999999999", "%00", "%ff", "%zz", "1%20", "%E2%91%A0"] {
+        for method in [Method::GET, Method::DELETE] {
+            cases.push(Case::new(method, format!("/message/{id}"), 422, "id"));
+        }
+    }
+    for id in ["0", "-1", "2", "9223372036854775807", "-9223372036854775808"] {
+        for method in [Method::GET, Method::DELETE] {
+            cases.push(Case::new(method, format!("/message/{id}"), 404, ""));
+        }
+    }
+    for path in [
+        "/nope",
+        "/message/1/2",
+        "/Message",
+        "/messages",
+        "/docs/nope",
+        "/openapi",
+        "/%zz",
+        "/%00",
+        "/%2e%2e/%2e%2e/etc/passwd",
+    ] {
+        cases.push(Case::get(path, 404, ""));
+        cases.push(Case { path: path.to_owned(), ..Case::post("{}", 404, "") });
+    }
+    let methods = [
+        ("PUT", "/message"),
+        ("DELETE", "/message"),
+        ("PATCH", "/message"),
+        ("POST", "/message/1"),
+        ("PUT", "/message/1"),
+        ("POST", "/stream"),
+        ("DELETE", "/health"),
+        ("POST", "/health/ready"),
+        ("PUT", "/openapi.json"),
+        ("BREW", "/message"),
+    ];
+    for (method, path) in methods {
+        cases.push(Case::new(Method::from_bytes(method.as_bytes()).unwrap(), path, 405, ""));
+    }
+    cases
+}
+
+fn wrong_positions() -> Vec<Case> {
+    let header = |value: &[u8]| Case::get("/stream", 422, "Last-Event-ID").with("Last-Event-ID", value);
+    let texts: [&[u8]; 14] = [
+        b"abc",
+        b"1",
+        b"1-",
+        b"-1",
+        b"-",
+        b"1--1",
+        b"-1-1",
+        b"+1-1",
+        b"1-1x",
+        b"1-1,1-2",
+        b"99999999999-1",
+        b"1-99999999999999999999",
+        b"1-\xff",
+        "１-１".as_bytes(),
+    ];
+    let mut cases: Vec<Case> = texts.into_iter().map(header).collect();
+    cases.push(Case { path: "/stream?last_event_id=1-1".to_owned(), ..header(b"abc") });
+    for text in
+        ["abc", "-1", "1-1%0d%0aid:%201-2", "1-1%0a", "1-1%00", "%ff", "%zz", "1-99999999999999999999", "1-1%20"]
+    {
+        cases.push(Case::get(format!("/stream?last_event_id={text}"), 422, "last_event_id"));
+    }
+    for rooms in ["room=", "room=a&room=", "room=a%0d%0adata:x", "room=%ff", "room=%zz", "room=a&room=b&room=c&room=d"]
+    {
+        cases.push(Case::get(format!("/stream?{rooms}"), 422, "room"));
+    }
+    cases
+}
+
+fn too_large() -> Vec<Case> {
+    // Six bytes of JSON for each byte of content, and 4 KiB for the rest, is what may come.
+    let body = |bytes: usize| message(&"x".repeat(bytes)).to_string();
+    vec![
+        Case::post(body(5000), 413, ""),
+        Case { chunked: true, ..Case::post(body(5000), 413, "") },
+        Case::post(" ".repeat(5000), 413, ""),
+        Case { method: Method::PATCH, path: "/message/1".to_owned(), ..Case::post(body(5000), 413, "") },
+    ]
+}

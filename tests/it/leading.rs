@@ -1,0 +1,151 @@
+//! One node leads, and whatever becomes of it, positions go on: none twice, none left out.
+
+use sqlx::Executor;
+
+use crate::support::{Event, Events, Node, World, message, until};
+
+/// Patience with a silent leader, short enough for a test.
+const SETTINGS: [(&str, &str); 1] = [("RELAY_STALLED", "1s")];
+
+async fn leads(node: &Node) -> bool {
+    node.get("/health").await.body["relay"]["leading"] == true
+}
+
+/// Two nodes; the first one leads, since it was there first.
+async fn two_nodes() -> (World, Node, Node) {
+    let world = World::new().await;
+    let leader = world.node_with(&SETTINGS).await;
+    until("the first node leads", async || leads(&leader).await).await;
+    let standby = world.node_with(&SETTINGS).await;
+    (world, leader, standby)
+}
+
+/// Ends the leader's session, as a lost network or an administrator would.
+async fn end_leaders_session(world: &World) {
+    world.sql("select pg_terminate_backend(leader_pid) from feed.state").await;
+}
+
+/// The positions from 1 on, in the generation.
+fn dense(events: &[Event], generation: u32) -> bool {
+    let ids = (1..).map(|position| format!("{generation}-{position}"));
+    events.iter().zip(ids).all(|(event, id)| event.id == id)
+}
+
+async fn say(node: &Node, count: usize) {
+    for number in 0..count {
+        node.say(message(&number.to_string())).await;
+    }
+}
+
+async fn saw(stream: &mut Events, count: usize) {
+    let events = stream.take(count).await;
+    assert!(dense(&events, 1), "{events:?}");
+}
+
+#[tokio::test]
+async fn exactly_one_of_several_nodes_leads() {
+    let (world, leader, standby) = two_nodes().await;
+    let third = world.node_with(&SETTINGS).await;
+    say(&third, 20).await;
+    assert_eq!([leads(&leader).await, leads(&standby).await, leads(&third).await], [true, false, false]);
+}
+
+#[tokio::test]
+async fn a_killed_leader_is_replaced_and_nothing_is_lost() {
+    let (_world, mut leader, standby) = two_nodes().await;
+    let mut stream = standby.stream("").await;
+    say(&leader, 20).await;
+    leader.process.kill().await.unwrap();
+    say(&standby, 20).await;
+    saw(&mut stream, 40).await;
+    assert!(leads(&standby).await);
+}
+
+#[tokio::test]
+async fn a_leader_that_loses_its_session_again_and_again_gives_no_position_twice() {
+    let (world, leader, standby) = two_nodes().await;
+    let (mut near, mut far) = (leader.stream("").await, standby.stream("").await);
+    for _ in 0..4 {
+        say(&standby, 10).await;
+        end_leaders_session(&world).await;
+        say(&leader, 10).await;
+    }
+    saw(&mut near, 80).await;
+    saw(&mut far, 80).await;
+}
+
+#[tokio::test]
+async fn a_stopped_leader_is_replaced_and_does_no_harm_when_it_goes_on() {
+    let (world, leader, standby) = two_nodes().await;
+    let mut stream = standby.stream("").await;
+    say(&standby, 10).await;
+    leader.signal("STOP");
+    until("the other node leads", async || leads(&standby).await).await;
+    say(&standby, 10).await;
+    leader.signal("CONT");
+    until("the first node knows", async || !leads(&leader).await).await;
+    let mut late = leader.open("", Some("1-0")).await;
+    assert_eq!(late.next().await.kind(), "connected");
+    say(&leader, 10).await;
+    saw(&mut stream, 30).await;
+    saw(&mut late, 30).await;
+    let twice: i64 = sqlx::query_scalar(
+        "select count(*) from feed.tick one join feed.tick other using (generation)
+          where one.tick <> other.tick and other.first_position between one.first_position
+                and one.first_position + one.count - 1",
+    )
+    .fetch_one(&world.pool)
+    .await
+    .unwrap();
+    assert_eq!(twice, 0, "no position is in two ticks");
+}
+
+/// A standby server that is promoted is on another timeline; here the database is made to believe that it was.
+async fn promote(world: &World) {
+    world.pool.execute("update feed.generation set timeline = 99").await.unwrap();
+    end_leaders_session(world).await;
+}
+
+#[tokio::test]
+async fn after_a_failover_subscribers_are_told_to_read_anew() {
+    let (world, node) = World::with_node().await;
+    let mut stream = node.stream("").await;
+    say(&node, 3).await;
+    saw(&mut stream, 3).await;
+    promote(&world).await;
+    let reset = stream.next().await;
+    assert_eq!((reset.kind().as_str(), reset.id.as_str()), ("reset", "2-3"));
+    assert_eq!(reset.data()["reason"], "generation");
+    say(&node, 1).await;
+    assert_eq!(stream.next().await.id, "2-4", "positions go on above the old ones");
+}
+
+#[tokio::test]
+async fn an_id_from_before_a_failover_is_answered_with_a_reset() {
+    let (world, node) = World::with_node().await;
+    let mut stream = node.stream("").await;
+    say(&node, 3).await;
+    promote(&world).await;
+    while stream.next().await.kind() != "reset" {}
+    let mut back = node.open("", Some("1-2")).await;
+    let connected = back.next().await;
+    assert_eq!((connected.data()["resumed"].as_bool(), connected.id.as_str()), (Some(false), "2-3"));
+    assert_eq!(back.next().await.data()["reason"], "generation");
+}
+
+#[tokio::test]
+async fn what_was_committed_while_nobody_led_comes_first_in_the_new_generation() {
+    let world = World::new().await;
+    let mut node = world.node().await;
+    say(&node, 3).await;
+    let mut stream = node.stream("").await;
+    node.process.kill().await.unwrap();
+    while stream.try_next().await.is_some() {}
+    world.sql("update feed.generation set timeline = 99").await;
+    world.sql("insert into messages (content, sender_id) values ('between', gen_random_uuid())").await;
+    let node = world.node().await;
+    until("the new generation is there", async || node.get("/health").await.body["hub"]["head"] == "2-4").await;
+    let mut stream = node.open("", Some("2-3")).await;
+    assert_eq!(stream.next().await.data()["resumed"], true);
+    assert_eq!(stream.next().await.content(), "between");
+}

@@ -1,0 +1,96 @@
+//! The log lets go of the past, whole ticks at a time, and says so to who comes too late.
+
+use crate::support::{Event, Node, World, message, until};
+
+/// The last 20 changes are kept, and trimming is always at work.
+const SETTINGS: [(&str, &str); 4] =
+    [("RETENTION_CHANGES", "20"), ("TRIM_EVERY", "20ms"), ("TRIM_TICKS", "3"), ("RING_CHANGES", "5")];
+
+/// A node that has seen `count` messages, each in a tick of its own, and has trimmed all it may.
+async fn trimmed(settings: &[(&str, &str)], count: usize) -> (World, Node, Vec<Event>) {
+    let world = World::new().await;
+    let node = world.node_with(settings).await;
+    let mut stream = node.stream("").await;
+    let mut events = Vec::new();
+    for number in 0..count {
+        node.say(message(&number.to_string())).await;
+        events.push(stream.next().await);
+    }
+    until("the log is trimmed", async || floor(&world).await == count as i64 - 20 && leftovers(&world).await == (0, 0))
+        .await;
+    (world, node, events)
+}
+
+async fn floor(world: &World) -> i64 {
+    sqlx::query_scalar("select floor_position from feed.state").fetch_one(&world.pool).await.unwrap()
+}
+
+/// Ticks below the floor, and changes that no tick holds.
+async fn leftovers(world: &World) -> (i64, i64) {
+    sqlx::query_as(
+        "select (select count(*) from feed.tick, feed.state where first_position + count - 1 <= floor_position),
+                (select count(*) - (select sum(count) from feed.tick) from feed.log)",
+    )
+    .fetch_one(&world.pool)
+    .await
+    .unwrap()
+}
+
+#[tokio::test]
+async fn who_is_above_the_floor_gets_the_same_events_as_before() {
+    let (_world, node, events) = trimmed(&SETTINGS, 50).await;
+    for after in 30..50 {
+        let mut stream = node.open("", Some(&format!("1-{after}"))).await;
+        assert_eq!(stream.next().await.data()["resumed"], true);
+        assert_eq!(stream.take(50 - after).await, events[after..]);
+    }
+}
+
+#[tokio::test]
+async fn who_is_below_the_floor_is_told_and_goes_on_from_the_head() {
+    let (_world, node, _) = trimmed(&SETTINGS, 50).await;
+    for late in ["1-0", "1-29"] {
+        let mut stream = node.open("", Some(late)).await;
+        let connected = stream.next().await;
+        assert_eq!((connected.data()["resumed"].as_bool(), connected.id.as_str()), (Some(false), "1-50"));
+        let reset = stream.next().await.data();
+        assert_eq!([&reset["type"], &reset["reason"], &reset["head"]], ["reset", "expired", "1-50"]);
+        assert_eq!(reset["reread"], "/message");
+    }
+    assert_eq!(node.get("/health").await.body["hub"]["resets"], 2);
+}
+
+#[tokio::test]
+async fn what_is_old_enough_goes_and_the_last_tick_stays() {
+    let settings = [("RETENTION", "1ms"), ("TRIM_EVERY", "20ms")];
+    let world = World::new().await;
+    let node = world.node_with(&settings).await;
+    let mut stream = node.stream("").await;
+    for _ in 0..10 {
+        node.say(message("old")).await;
+        stream.next().await;
+    }
+    until("all but the last tick is gone", async || floor(&world).await == 9 && leftovers(&world).await == (0, 0))
+        .await;
+    node.say(message("new")).await;
+    assert_eq!(stream.next().await.id, "1-11", "the feed goes on where it was");
+}
+
+#[tokio::test]
+async fn half_a_tick_is_never_taken_away() {
+    let world = World::new().await;
+    let settings = [("RETENTION_CHANGES", "25"), ("TRIM_EVERY", "20ms"), ("TICK_CHANGES", "10")];
+    let node = world.node_with(&settings).await;
+    let mut stream = node.stream("").await;
+    world
+        .sql(
+            "insert into messages (content, sender_id) select n::text, gen_random_uuid() from generate_series(1, 60) n",
+        )
+        .await;
+    let events = stream.take(60).await;
+    // 35 changes are too many; three whole ticks have 30 of them.
+    until("the log is trimmed", async || floor(&world).await == 30 && leftovers(&world).await == (0, 0)).await;
+    let mut back = node.open("?room=lobby", Some("1-30")).await;
+    assert_eq!(back.next().await.data()["resumed"], true);
+    assert_eq!(back.take(30).await, events[30..]);
+}
