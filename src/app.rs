@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use poem::Server;
 use tokio::{net::TcpListener, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -88,23 +87,21 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<()> {
     let store = Store::new(settings.store(links));
-    let extent = reach(&store, settings.database_wait).await?;
+    let Some(extent) = stop.run_until_cancelled(reach(&store, settings.database_wait)).await else { return Ok(()) };
+    let extent = extent?;
     let node = Node::new(store.clone(), links, settings, EventId::new(extent.generation, extent.head))?;
     let (api, hub, health) = (node.api(settings), node.hub.clone(), node.health.clone());
-    let acceptor = edge::Acceptor::new(listener, settings.edge()).context("the socket")?;
     let (feed, tasks) = feed(node, settings);
+    stop.run_until_cancelled(health.caught_up()).await;
 
-    let window = settings.drain;
-    let drain = async move {
+    ready();
+    let drained = async {
         stop.cancelled().await;
         tracing::info!("shutting down");
         health.drain();
-        tokio::spawn(async move { hub.close(window).await });
+        hub.close(settings.drain).await;
     };
-    ready();
-    let served = Server::new_with_acceptor(acceptor)
-        .run_with_graceful_shutdown(api::routes(api), drain, Some(window + GRACE))
-        .await;
+    let served = edge::serve(listener, settings.edge(), api::routes(api), drained, GRACE).await;
 
     // Only now: until the last stream had gone, changes were still to be had.
     feed.cancel();

@@ -189,7 +189,7 @@ async fn dev(args: &DevArgs) -> Result<()> {
 fn openapi(yaml: bool) -> Result<()> {
     // The document depends on no setting, and nothing connects.
     let links = Links::to("postgres://localhost", "redis://localhost")?;
-    let (json, yaml_text) = app::document(&links, &Settings::from_environment()?)?;
+    let (json, yaml_text) = app::document(&links, &Settings::defaults()?)?;
     writeln!(std::io::stdout(), "{}", if yaml { yaml_text } else { json }).context("standard output")
 }
 

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, time::Duration};
 
 use bytesize::ByteSize;
-use clap::{Args, FromArgMatches, ValueEnum};
+use clap::{Args, FromArgMatches, ValueEnum, builder::Resettable};
 use sqlx::postgres::PgConnectOptions;
 
 use crate::{edge, hub, message::Limits, relay, store};
@@ -183,12 +183,12 @@ pub enum LogFormat {
 }
 
 impl Settings {
-    /// The settings where nothing is given on the command line.
+    /// The settings where nothing is given.
     ///
     /// # Errors
-    /// When the environment gives what is none.
-    pub fn from_environment() -> Result<Self, clap::Error> {
-        let command = Self::augment_args(clap::Command::new("rowcast"));
+    /// When a default is none, which a test would show.
+    pub fn defaults() -> Result<Self, clap::Error> {
+        let command = Self::augment_args(clap::Command::new("rowcast")).mut_args(|arg| arg.env(Resettable::Reset));
         Self::from_arg_matches(&command.try_get_matches_from(["rowcast"])?)
     }
 

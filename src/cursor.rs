@@ -6,7 +6,7 @@
 
 use std::{fmt, str::FromStr};
 
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
 use crate::timestamp;
 
@@ -41,9 +41,19 @@ impl FromStr for Cursor {
         };
         // A `+` that was not escaped in a URL arrives as a space.
         let time = DateTime::parse_from_rfc3339(&time.replace(' ', "+")).map_err(|_| BadCursor)?;
-        let created_date = time.with_timezone(&Utc).trunc_subsecs(6);
+        let created_date = match (time.with_timezone(&Utc), id) {
+            // All that is older than an instant within a microsecond is older than the next one.
+            (time, None) => ceil(time).ok_or(BadCursor)?,
+            (time, Some(_)) => time.trunc_subsecs(6),
+        };
         Ok(Self { created_date, id })
     }
+}
+
+/// The instant, or the next one that PostgreSQL can hold.
+fn ceil(time: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let whole = time.trunc_subsecs(6);
+    if whole == time { Some(time) } else { whole.checked_add_signed(TimeDelta::microseconds(1)) }
 }
 
 #[cfg(test)]

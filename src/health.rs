@@ -129,6 +129,12 @@ impl Health {
         Self { store, hub, intake, relay, draining: Arc::default(), started: Instant::now() }
     }
 
+    /// Waits until the node's hub has once been at the head.
+    pub async fn caught_up(&self) {
+        // The intake outlives whoever waits; were it gone, there would be nothing to wait for.
+        let _ = self.intake.clone().wait_for(|intake| !intake.behind).await;
+    }
+
     /// From now on the node is not ready: it goes away.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);

@@ -74,7 +74,7 @@ pub struct MessagePatch {
     #[validate(custom(function = "check_content", use_context))]
     pub content: Option<String>,
     /// The new file name; null takes the file away.
-    #[oai(validator(max_length = 50))]
+    #[oai(nullable, validator(max_length = 50))]
     #[serde(default)]
     #[validate(custom(function = "check_new_file"))]
     pub file: MaybeUndefined<String>,

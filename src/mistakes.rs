@@ -6,7 +6,7 @@
 use std::ffi::OsString;
 
 use clap::{
-    ArgMatches, Command,
+    Arg, ArgMatches, Command,
     builder::ValueParser,
     error::{ContextKind, ContextValue, ErrorKind},
 };
@@ -25,8 +25,13 @@ pub(crate) fn read(mut command: Command, arguments: &[OsString]) -> Result<ArgMa
             Err(error) if !error.use_stderr() => error.exit(),
             Err(error) => error,
         };
-        let excused = blamed(&error).into_iter().filter_map(|usage| excuse(&mut command, &usage, &error));
-        let found: Vec<String> = excused.collect();
+        let found = match error.kind() {
+            ErrorKind::InvalidUtf8 => excuse(&mut command, &|arg| no_text(arg), &error),
+            _ => blamed(&error)
+                .iter()
+                .flat_map(|flag| excuse(&mut command, &|arg| arg.get_long() == Some(flag), &error))
+                .collect(),
+        };
         if found.is_empty() || found.iter().any(|sentence| mistakes.contains(sentence)) {
             mistakes.push(error.to_string().trim().trim_start_matches("error: ").to_owned());
             return Err(mistakes);
@@ -35,51 +40,64 @@ pub(crate) fn read(mut command: Command, arguments: &[OsString]) -> Result<ArgMa
     }
 }
 
-/// The arguments an error is about, as clap writes them: `--port <PORT>`.
+/// The flags an error is about; clap writes them like `--port <PORT>`.
 fn blamed(error: &clap::Error) -> Vec<String> {
     let known = [ErrorKind::ValueValidation, ErrorKind::InvalidValue, ErrorKind::MissingRequiredArgument];
-    match error.get(ContextKind::InvalidArg) {
-        _ if !known.contains(&error.kind()) => Vec::new(),
-        Some(ContextValue::String(one)) => vec![one.clone()],
-        Some(ContextValue::Strings(several)) => several.clone(),
-        _ => Vec::new(),
-    }
+    let usages = match error.get(ContextKind::InvalidArg) {
+        _ if !known.contains(&error.kind()) => &[],
+        Some(ContextValue::String(one)) => std::slice::from_ref(one),
+        Some(ContextValue::Strings(several)) => several.as_slice(),
+        _ => &[],
+    };
+    let flags = usages.iter().filter_map(|usage| usage.split(' ').next()?.strip_prefix("--"));
+    flags.map(str::to_owned).collect()
 }
 
-/// Makes the argument accept anything, wherever it is among the commands, and says what was wrong.
-fn excuse(command: &mut Command, usage: &str, error: &clap::Error) -> Option<String> {
-    let flag = usage.split(' ').next()?.strip_prefix("--")?;
-    let mut said = None;
-    let found = command.get_arguments().find(|arg| arg.get_long() == Some(flag));
-    if let Some(id) = found.map(|arg| arg.get_id().clone()) {
-        *command = std::mem::take(command).mut_arg(id, |arg| {
-            said = Some(sentence(&arg, error));
-            arg.value_parser(ValueParser::os_string()).required(false)
-        });
-    }
-    let below = command.get_subcommands_mut().filter_map(|command| excuse(command, usage, error)).last();
-    said.or(below)
+/// Whether an argument's variable holds what is no text; the error does not say which one it is.
+fn no_text(arg: &Arg) -> bool {
+    arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.to_str().is_none())
 }
 
-fn sentence(arg: &clap::Arg, error: &clap::Error) -> String {
+/// Makes such arguments accept anything, wherever they are among the commands, and says what was wrong with each.
+fn excuse(command: &mut Command, blamed: &dyn Fn(&Arg) -> bool, error: &clap::Error) -> Vec<String> {
+    let mut said = Vec::new();
+    *command = std::mem::take(command).mut_args(|arg| {
+        if !blamed(&arg) {
+            return arg;
+        }
+        said.push(sentence(&arg, error));
+        arg.value_parser(ValueParser::os_string()).required(false).num_args(0..=1)
+    });
+    for command in command.get_subcommands_mut() {
+        said.extend(excuse(command, blamed, error));
+    }
+    said.sort();
+    said.dedup();
+    said
+}
+
+fn sentence(arg: &Arg, error: &clap::Error) -> String {
     let flag = arg.get_long().map_or_else(|| arg.get_id().to_string(), |long| format!("--{long}"));
     let name = match arg.get_env() {
         Some(variable) => format!("{} ({flag})", variable.to_string_lossy()),
         None => flag,
     };
-    let value = match error.get(ContextKind::InvalidValue) {
-        Some(ContextValue::String(value)) if !arg.is_hide_env_values_set() => format!(" `{value}`"),
-        _ => String::new(),
+    let given = match error.get(ContextKind::InvalidValue) {
+        Some(ContextValue::String(value)) => value.as_str(),
+        _ => "",
     };
+    let value = if arg.is_hide_env_values_set() { String::new() } else { format!(" `{given}`") };
     let source = std::error::Error::source(error).map(ToString::to_string);
     match (error.kind(), source) {
         (ErrorKind::MissingRequiredArgument, _) => format!("{name} is missing"),
+        (ErrorKind::InvalidUtf8, _) => format!("{name} is not UTF-8 text"),
         (_, Some(why)) => format!("{name}{value}: {why}"),
+        (_, None) if given.is_empty() => format!("{name} has no value"),
         (_, None) => format!("{name}{value} is not one of {}", choices(arg)),
     }
 }
 
-fn choices(arg: &clap::Arg) -> String {
+fn choices(arg: &Arg) -> String {
     let names = arg.get_possible_values().into_iter().map(|value| value.get_name().to_owned());
     names.collect::<Vec<_>>().join(", ")
 }

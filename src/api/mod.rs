@@ -1,11 +1,14 @@
 //! The HTTP contract: one file per resource, errors in one form, the document made from the code.
 
+mod allow;
 mod events;
 mod health;
 mod message;
 mod problem;
 mod stream;
 mod wire;
+
+use std::sync::Arc;
 
 use poem::{Endpoint, EndpointExt, Route, endpoint::make_sync, http::header};
 use poem_openapi::{OpenApiService, Tags};
@@ -49,7 +52,7 @@ fn service(parts: Parts) -> OpenApiService<Apis, ()> {
     OpenApiService::new(apis, "Rowcast", env!("CARGO_PKG_VERSION"))
         .description("Messages are rows of a Postgres table; every change of them is streamed to every subscriber, once, in order.")
         .server("/")
-        .license(poem_openapi::LicenseObject::new("MIT").identifier("MIT"))
+        .license(poem_openapi::LicenseObject::new("MIT"))
 }
 
 /// The document, as JSON and as YAML.
@@ -64,11 +67,16 @@ pub fn routes(parts: Parts) -> impl Endpoint {
     let limit = wire::BodyLimit(parts.limits.content_bytes * 6 + 4096);
     let service = service(parts);
     let (docs, json, yaml) = (service.swagger_ui(), service.spec(), service.spec_yaml());
+    let allow = Arc::new(allow::Allow::of(&json));
     Route::new()
         .nest("/", service.data(limit))
         .nest("/docs", docs)
         .at("/openapi.json", poem::get(text("application/json", json)))
         .at("/openapi.yaml", poem::get(text("application/yaml", yaml)))
+        .around(move |endpoint, request| {
+            let allow = Arc::clone(&allow);
+            async move { allow.call(&endpoint, request).await }
+        })
         .catch_all_error(problem::catch)
 }
 

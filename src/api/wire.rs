@@ -3,7 +3,9 @@
 //! poem-openapi's own `Json` goes through a tree of values in both directions, and its errors name types, not fields. A
 //! client must be told which field was wrong.
 
-use poem::{IntoResponse, Request, RequestBody, Response};
+use std::time::Duration;
+
+use poem::{Body, IntoResponse, Request, RequestBody, Response};
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ExtractParamOptions,
     error::ContentTypeError,
@@ -11,13 +13,21 @@ use poem_openapi::{
     registry::{MetaMediaType, MetaRequest, MetaSchemaRef, Registry},
     types::Type,
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{
+    Serialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
+use tokio::io::AsyncReadExt;
 
 use super::problem::{ApiError, FieldError};
 
 /// The most bytes of a body: more are not read.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct BodyLimit(pub(super) usize);
+
+/// The most bytes beyond the limit that are read and forgotten, and the longest time that may take.
+const FORGOTTEN: u64 = 16 << 20;
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A JSON body.
 #[derive(Debug)]
@@ -45,15 +55,30 @@ impl<T: Type + DeserializeOwned> ParsePayload for Wire<T> {
 
     async fn from_request(request: &Request, body: &mut RequestBody) -> poem::Result<Self> {
         let BodyLimit(limit) = request.data().copied().unwrap_or_default();
-        let body = body.take()?.into_bytes_limit(limit).await?;
+        let body = read(body.take()?, limit).await?;
         Ok(Self(parse(&body)?))
     }
 }
 
+/// Reads a body up to the limit. What comes beyond is read too, within bounds, and forgotten: a client that is still
+/// sending when the connection closes would not see the answer.
+async fn read(body: Body, limit: usize) -> Result<Vec<u8>, ApiError> {
+    let (mut bytes, mut body) = (Vec::new(), body.into_async_read());
+    let read = (&mut body).take(limit as u64 + 1).read_to_end(&mut bytes).await;
+    read.map_err(|_| ApiError::Malformed("the body did not arrive whole".to_owned()))?;
+    if bytes.len() <= limit {
+        return Ok(bytes);
+    }
+    let mut rest = body.take(FORGOTTEN);
+    let _ = tokio::time::timeout(PATIENCE, tokio::io::copy(&mut rest, &mut tokio::io::sink())).await;
+    Err(ApiError::TooLarge)
+}
+
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
-    // serde would take a list of the fields' values too.
-    if body.trim_ascii_start().starts_with(b"[") {
-        return Err(ApiError::field("body", "must be an object"));
+    // serde would take a list of the fields' values too, and would speak of a struct where anything else comes.
+    if !body.trim_ascii_start().starts_with(b"{") {
+        let json = serde_json::from_slice::<IgnoredAny>(body);
+        return Err(json.map_or_else(malformed, |_| ApiError::field("body", "must be an object")));
     }
     let mut input = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut input).map_err(|error| {
@@ -61,17 +86,22 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
         let error = error.into_inner();
         match error.classify() {
             serde_json::error::Category::Data => ApiError::field(&field(&path, &error), plain(&error)),
-            _ => ApiError::Malformed(error.to_string()),
+            _ => malformed(error),
         }
     })?;
-    input.end().map_err(|error| ApiError::Malformed(error.to_string()))?;
+    input.end().map_err(malformed)?;
     Ok(value)
 }
 
-/// The field at fault: where the error is, or, for a missing one, which its text names.
+fn malformed(error: serde_json::Error) -> ApiError {
+    ApiError::Malformed(error.to_string())
+}
+
+/// The field at fault: where the error is, or, for one that is missing or there twice, which its text names.
 fn field(path: &str, error: &serde_json::Error) -> String {
     let text = error.to_string();
-    let named = text.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+    let named = ["missing field `", "duplicate field `"].iter().find_map(|words| text.strip_prefix(words));
+    let named = named.and_then(|rest| rest.split('`').next());
     match (path, named) {
         (_, Some(named)) => named.to_owned(),
         (".", None) => "body".to_owned(),

@@ -188,10 +188,13 @@ impl Hub {
         }
     }
 
-    /// Sends all subscribers away, spread over `window`, and takes no more. They are told to come back.
+    /// Sends all subscribers away, spread over `window` at most, and takes no more. They are told to come back.
     pub async fn close(&self, window: Duration) {
         self.0.closing.cancel();
         for part in 0..PARTS {
+            if self.0.slots().len() == 0 {
+                return;
+            }
             self.0.slots().bye(part, PARTS);
             tokio::time::sleep(window / PARTS as u32).await;
         }

@@ -91,20 +91,25 @@ impl Relay {
 
     /// Leads whenever nobody else does, until `stop`.
     pub async fn run(self, stop: CancellationToken) {
-        let work = async {
-            loop {
-                let pause = match self.term().await {
-                    Ok(()) => STANDBY,
-                    Err(error) => {
-                        tracing::warn!(%error, "the relay does not lead");
-                        RETRY
-                    }
-                };
-                self.status.send_replace(Status::default());
-                tokio::time::sleep(pause).await;
+        stop.run_until_cancelled(Box::pin(self.work())).await;
+    }
+
+    async fn work(&self) {
+        let mut warned = false;
+        loop {
+            let ended = self.term().await;
+            let led = self.status.send_replace(Status::default()).leading;
+            let Err(error) = ended else {
+                tokio::time::sleep(STANDBY).await;
+                continue;
+            };
+            // While PostgreSQL is away, every attempt fails alike: that is said once.
+            if led || !warned {
+                tracing::warn!(%error, "the relay does not lead");
             }
-        };
-        stop.run_until_cancelled(work).await;
+            warned = true;
+            tokio::time::sleep(RETRY).await;
+        }
     }
 
     /// Leads until something goes wrong; returns at once if another node leads.

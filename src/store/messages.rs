@@ -37,18 +37,38 @@ const PAGE_BOTH: &str = "select id, room, content, file, created_date, updated_d
      where (created_date, id) < ($1, $2) and room = $4 and sender_id = $5
      order by created_date desc, id desc limit $3";
 
+/// Moves the sequence past every id in the table, and never back.
+const SKIP_IDS: &str = "select setval(s.name, greatest((select max(id) from messages), (select nextval(s.name))))
+     from (select pg_get_serial_sequence('messages', 'id')::regclass as name) s";
+
+fn is_id_taken(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.constraint() == Some("messages_pkey"))
+}
+
 impl Store {
     /// Adds a message.
     ///
     /// # Errors
     /// [`StoreError`]; after `Unavailable` it may or may not have been added.
     pub async fn add(&self, new: &NewMessage) -> Result<Message, StoreError> {
+        match self.insert(new).await {
+            // Someone has written rows with ids of their own choice, which our sequence comes to only now.
+            Err(StoreError::Refused(error)) if is_id_taken(&error) => {
+                let skip = sqlx::query(SKIP_IDS).execute(&self.http);
+                self.in_time(skip).await?;
+                self.insert(new).await
+            }
+            added => added,
+        }
+    }
+
+    async fn insert(&self, new: &NewMessage) -> Result<Message, StoreError> {
         let row = sqlx::query_as(
             "insert into messages (room, content, file, sender_id) values ($1, $2, $3, $4)
              returning id, room, content, file, created_date, updated_date, sender_id",
         );
         let row = row.bind(&new.room).bind(&new.content).bind(&new.file).bind(new.sender_id);
-        Ok(row.fetch_one(&self.http).await?)
+        self.in_time(row.fetch_one(&self.http)).await
     }
 
     /// The messages that match, newest first.
@@ -68,7 +88,7 @@ impl Store {
                 sqlx::query_as(PAGE_BOTH).bind(before).bind(id).bind(query.limit).bind(room).bind(sender)
             }
         };
-        Ok(rows.fetch_all(&self.http).await?)
+        self.in_time(rows.fetch_all(&self.http)).await
     }
 
     /// One message, if it is there.
@@ -79,7 +99,7 @@ impl Store {
         let row = sqlx::query_as(
             "select id, room, content, file, created_date, updated_date, sender_id from messages where id = $1",
         );
-        Ok(row.bind(id).fetch_optional(&self.http).await?)
+        self.in_time(row.bind(id).fetch_optional(&self.http)).await
     }
 
     /// Changes a message, if it is there; the message as it is then.
@@ -94,7 +114,7 @@ impl Store {
         );
         let given = !matches!(patch.file, MaybeUndefined::Undefined);
         let row = row.bind(id).bind(&patch.content).bind(given).bind(patch.file.value());
-        Ok(row.fetch_optional(&self.http).await?)
+        self.in_time(row.fetch_optional(&self.http)).await
     }
 
     /// Deletes a message; whether it was there.
@@ -102,7 +122,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn delete(&self, id: i64) -> Result<bool, StoreError> {
-        let done = sqlx::query("delete from messages where id = $1").bind(id).execute(&self.http).await?;
+        let delete = sqlx::query("delete from messages where id = $1").bind(id).execute(&self.http);
+        let done = self.in_time(delete).await?;
         Ok(done.rows_affected() > 0)
     }
 }

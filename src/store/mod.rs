@@ -13,7 +13,7 @@ mod tick;
 use std::time::Duration;
 
 use sqlx::{
-    Connection, PgConnection, PgPool,
+    ConnectOptions, Connection, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -47,6 +47,7 @@ pub struct Store {
     http: PgPool,
     log: PgPool,
     direct: PgConnectOptions,
+    timeout: Duration,
     event_bytes: i32,
 }
 
@@ -94,11 +95,13 @@ impl Store {
         let timeout = options.timeout;
         let pool = |connections| PgPoolOptions::new().max_connections(connections).acquire_timeout(timeout);
         let limit = format!("{}ms", timeout.as_millis());
-        let http = options.database.clone().options([("statement_timeout", limit.as_str())]);
+        let quiet = |options: PgConnectOptions| options.disable_statement_logging();
+        let http = quiet(options.database.clone()).options([("statement_timeout", limit.as_str())]);
         Self {
             http: pool(options.connections).connect_lazy_with(http),
-            log: pool(options.log_connections).connect_lazy_with(for_log(options.database)),
-            direct: for_log(options.direct),
+            log: pool(options.log_connections).connect_lazy_with(for_log(quiet(options.database))),
+            direct: for_log(quiet(options.direct)),
+            timeout,
             event_bytes: options.event_bytes,
         }
     }
@@ -119,8 +122,14 @@ impl Store {
     /// # Errors
     /// When it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("select 1").execute(&self.http).await?;
+        self.in_time(sqlx::query("select 1").execute(&self.http)).await?;
         Ok(())
+    }
+
+    /// Waits for an answer no longer than a request may wait: a server that hangs keeps no timeout of its own.
+    async fn in_time<T>(&self, answer: impl Future<Output = sqlx::Result<T>>) -> Result<T, StoreError> {
+        let answer = tokio::time::timeout(self.timeout, answer).await;
+        Ok(answer.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))?)
     }
 
     /// Closes all connections, after the statements under way.

@@ -69,10 +69,18 @@ impl Case {
 
 /// All bad requests.
 pub fn cases() -> Vec<Case> {
-    [unreadable(), wrong_fields(), wrong_patches(), wrong_queries(), wrong_places(), wrong_positions(), too_large()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let kinds = [
+        unreadable(),
+        wrong_bodies(),
+        wrong_fields(),
+        wrong_patches(),
+        wrong_queries(),
+        wrong_ids(),
+        wrong_places(),
+        wrong_positions(),
+        too_large(),
+    ];
+    kinds.into_iter().flatten().collect()
 }
 
 fn unreadable() -> Vec<Case> {
@@ -102,60 +110,48 @@ fn unreadable() -> Vec<Case> {
     cases
 }
 
-fn wrong_fields() -> Vec<Case> {
-    let with = |field: &str, value: Value| {
-        let mut body = message("a");
-        body[field] = value;
-        body
-    };
-    let mut cases = Vec::new();
-    for body in [json!(null), json!(1), json!(true), json!("text"), json!([]), json!(["a", null, SENDER, "lobby"])] {
-        cases.push(Case::post(body.to_string(), 422, "body"));
-    }
-    for value in [
-        json!(null),
-        json!(1),
-        json!(["a"]),
-        json!({}),
-        json!(""),
-        json!("a\0b"),
-        json!("b".repeat(65)),
-        json!("é".repeat(33)),
-    ] {
-        cases.push(Case::post(with("content", value).to_string(), 422, "content"));
-    }
-    for value in [json!(5), json!(["a"]), json!("a\0b"), json!("f".repeat(51)), json!("\u{1f980}".repeat(51))] {
-        cases.push(Case::post(with("file", value).to_string(), 422, "file"));
-    }
-    for value in [
-        json!(null),
-        json!(5),
-        json!(""),
-        json!("a b"),
-        json!("ä"),
-        json!("a/b"),
-        json!("a\n"),
-        json!("\0"),
-        json!("r".repeat(65)),
-    ] {
-        cases.push(Case::post(with("room", value).to_string(), 422, "room"));
-    }
-    for value in
-        [json!(null), json!(5), json!(""), json!("me"), json!(SENDER.replace('0', "g")), json!(format!("{SENDER}\0"))]
-    {
-        cases.push(Case::post(with("sender_id", value).to_string(), 422, "sender_id"));
-    }
-    cases.push(Case::post(format!("{{\"content\": {}", "[".repeat(2000)), 422, "content"));
-    cases.push(Case::post(json!({ "sender_id": SENDER }).to_string(), 422, "content"));
-    cases.push(Case::post(json!({ "content": "a" }).to_string(), 422, "sender_id"));
-    cases.push(Case::post(with("contnet", json!("a")).to_string(), 422, "contnet"));
-    cases.push(Case::post(with("id", json!(7)).to_string(), 422, "id"));
-    cases.push(Case::post(
-        format!("{{\"content\": \"a\", \"content\": \"b\", \"sender_id\": \"{SENDER}\"}}"),
-        422,
-        "content",
-    ));
+fn wrong_bodies() -> Vec<Case> {
+    let post = |body: Value, field| Case::post(body.to_string(), 422, field);
+    let twice = format!(r#"{{"content": "a", "content": "b", "sender_id": "{SENDER}"}}"#);
+    let mut cases = vec![
+        post(json!({ "sender_id": SENDER }), "content"),
+        post(json!({ "content": "a" }), "sender_id"),
+        post(with("contnet", json!("a")), "contnet"),
+        post(with("id", json!(7)), "id"),
+        Case::post(twice, 422, "content"),
+        Case::post(format!("{{\"content\": {}", "[".repeat(2000)), 422, "content"),
+    ];
+    let no_objects =
+        [json!(null), json!(1), json!(true), json!("text"), json!([]), json!(["a", null, SENDER, "lobby"])];
+    cases.extend(no_objects.into_iter().map(|body| post(body, "body")));
     cases
+}
+
+/// A message with one field that is something else.
+fn with(field: &str, value: Value) -> Value {
+    let mut body = message("a");
+    body[field] = value;
+    body
+}
+
+fn wrong_fields() -> Vec<Case> {
+    let (long, longer) = ("b".repeat(51), "b".repeat(65));
+    let (letters, crabs) = ("é".repeat(33), "\u{1f980}".repeat(51));
+    let other = [json!(5), json!(1.5), json!(true), json!(["a"]), json!({})];
+    let no_text = [json!(null), json!("")];
+    let texts: [(&str, &[&str]); 4] = [
+        ("content", &["a\0b", &longer, &letters]),
+        ("file", &["a\0b", &long, &crabs]),
+        ("room", &["a b", "ä", "a/b", "a\n", "\0", &longer]),
+        ("sender_id", &["me", "0c544734-1888-5ee1-94a9-a8334a16641g", "0c544734-1888-5ee1-94a9-a8334a166413\0"]),
+    ];
+    let each = texts.into_iter().flat_map(|(field, texts)| {
+        // A file may be null, and its name may be empty.
+        let empty = if field == "file" { &[][..] } else { &no_text[..] };
+        let values = texts.iter().map(|text| json!(text)).chain(other.clone()).chain(empty.to_vec());
+        values.map(move |value| Case::post(with(field, value).to_string(), 422, field))
+    });
+    each.collect()
 }
 
 fn wrong_patches() -> Vec<Case> {
@@ -183,110 +179,63 @@ fn wrong_patches() -> Vec<Case> {
 }
 
 fn wrong_queries() -> Vec<Case> {
-    let wrong: [(&str, &[&str]); 4] = [
-        ("limit", &["0", "101", "x", "-1", "1.5", "", "99999999999999999999", "%zz", "%00", "%ff"]),
+    let wrong = [
+        ("limit", "0 101 x -1 1.5 99999999999999999999 %zz %00 %ff"),
         (
             "cursor",
-            &[
-                "x",
-                "2024",
-                "2024-01-01",
-                "2024-13-01T00:00:00Z",
-                "2024-01-01T00:00:00",
-                "_",
-                "2024-01-01T00:00:00Z_",
-                "2024-01-01T00:00:00Z_x",
-                "2024-01-01T00:00:00Z_1_1",
-                "2024-01-01T00:00:00Z_99999999999999999999",
-                "%zz",
-                "%00",
-                "%ff",
-                "%0d%0a",
-                "12024-01-01T00:00:00Z",
-            ],
+            "x 2024 2024-01-01 2024-01-01T00:00:00 2024-13-01T00:00:00Z 12024-01-01T00:00:00Z %zz %00 %ff %0d%0a",
         ),
-        ("room", &["", "%20", "a%0d%0adata:", "%zz", "%ff", "%00", "a%2Fb", "%F0%9F%A6%80"]),
-        ("sender_id", &["x", "", "0", "%zz", "%00", "0c544734-1888-5ee1-94a9-a8334a16641"]),
+        ("cursor", "_ _1 2024-01-01T00:00:00Z_ 2024-01-01T00:00:00Z_x 2024-01-01T00:00:00Z_1_1"),
+        ("cursor", "2024-01-01T00:00:00Z_99999999999999999999"),
+        ("room", "%20 a%0d%0adata: a%2Fb %F0%9F%A6%80 %zz %00 %ff"),
+        ("sender_id", "x 0 0c544734-1888-5ee1-94a9-a8334a16641 %zz %00"),
     ];
     let each = wrong.into_iter().flat_map(|(field, values)| {
-        values.iter().map(move |value| Case::get(format!("/message?{field}={value}"), 422, field))
+        // The last value is empty.
+        values.split(' ').chain([""]).map(move |value| Case::get(format!("/message?{field}={value}"), 422, field))
+    });
+    each.collect()
+}
+
+fn wrong_ids() -> Vec<Case> {
+    let no_numbers = "x 1.5 0x1 99999999999999999999 1%20 %E2%91%A0 %zz %00 %ff".split(' ').map(|id| (id, 422, "id"));
+    let of_nothing = "0 -1 2 9223372036854775807 -9223372036854775808".split(' ').map(|id| (id, 404, ""));
+    let each = no_numbers.chain(of_nothing).flat_map(|(id, status, field)| {
+        let methods = [Method::GET, Method::DELETE];
+        methods.map(|method| Case::new(method, format!("/message/{id}"), status, field))
     });
     each.collect()
 }
 
 fn wrong_places() -> Vec<Case> {
-    let mut cases = Vec::new();
-    for id in ["x", "1.5", "0x1", "99999999999999999999", "%00", "%ff", "%zz", "1%20", "%E2%91%A0"] {
-        for method in [Method::GET, Method::DELETE] {
-            cases.push(Case::new(method, format!("/message/{id}"), 422, "id"));
-        }
-    }
-    for id in ["0", "-1", "2", "9223372036854775807", "-9223372036854775808"] {
-        for method in [Method::GET, Method::DELETE] {
-            cases.push(Case::new(method, format!("/message/{id}"), 404, ""));
-        }
-    }
-    for path in [
-        "/nope",
-        "/message/1/2",
-        "/Message",
-        "/messages",
-        "/docs/nope",
-        "/openapi",
-        "/%zz",
-        "/%00",
-        "/%2e%2e/%2e%2e/etc/passwd",
-    ] {
-        cases.push(Case::get(path, 404, ""));
-        cases.push(Case { path: path.to_owned(), ..Case::post("{}", 404, "") });
-    }
+    let paths = "/nope /message/1/2 /Message /messages /docs/nope /openapi /%zz /%00 /%ff /%2e%2e/%2e%2e/etc/passwd";
+    let both = |path: &str| [Case::get(path, 404, ""), Case { path: path.to_owned(), ..Case::post("{}", 404, "") }];
+    let mut cases: Vec<Case> = paths.split(' ').flat_map(both).collect();
     let methods = [
-        ("PUT", "/message"),
-        ("DELETE", "/message"),
-        ("PATCH", "/message"),
-        ("POST", "/message/1"),
-        ("PUT", "/message/1"),
-        ("POST", "/stream"),
-        ("DELETE", "/health"),
+        ("PUT DELETE PATCH BREW", "/message"),
+        ("PUT POST", "/message/1"),
+        ("POST DELETE", "/stream"),
+        ("DELETE POST", "/health"),
         ("POST", "/health/ready"),
         ("PUT", "/openapi.json"),
-        ("BREW", "/message"),
     ];
-    for (method, path) in methods {
-        cases.push(Case::new(Method::from_bytes(method.as_bytes()).unwrap(), path, 405, ""));
+    for (methods, path) in methods {
+        let methods = methods.split(' ').map(|method| Method::from_bytes(method.as_bytes()).unwrap());
+        cases.extend(methods.map(|method| Case::new(method, path, 405, "")));
     }
     cases
 }
 
 fn wrong_positions() -> Vec<Case> {
     let header = |value: &[u8]| Case::get("/stream", 422, "Last-Event-ID").with("Last-Event-ID", value);
-    let texts: [&[u8]; 14] = [
-        b"abc",
-        b"1",
-        b"1-",
-        b"-1",
-        b"-",
-        b"1--1",
-        b"-1-1",
-        b"+1-1",
-        b"1-1x",
-        b"1-1,1-2",
-        b"99999999999-1",
-        b"1-99999999999999999999",
-        b"1-\xff",
-        "１-１".as_bytes(),
-    ];
-    let mut cases: Vec<Case> = texts.into_iter().map(header).collect();
+    let texts = "abc 1 1- -1 - 1--1 -1-1 +1-1 1-1x 1-1,1-2 99999999999-1 1-99999999999999999999 １-１";
+    let mut cases: Vec<Case> = texts.split(' ').map(|text| header(text.as_bytes())).collect();
+    cases.push(header(b"1-\xff"));
     cases.push(Case { path: "/stream?last_event_id=1-1".to_owned(), ..header(b"abc") });
-    for text in
-        ["abc", "-1", "1-1%0d%0aid:%201-2", "1-1%0a", "1-1%00", "%ff", "%zz", "1-99999999999999999999", "1-1%20"]
-    {
-        cases.push(Case::get(format!("/stream?last_event_id={text}"), 422, "last_event_id"));
-    }
-    for rooms in ["room=", "room=a&room=", "room=a%0d%0adata:x", "room=%ff", "room=%zz", "room=a&room=b&room=c&room=d"]
-    {
-        cases.push(Case::get(format!("/stream?{rooms}"), 422, "room"));
-    }
+    let texts = "abc -1 1-1%0d%0aid:%201-2 1-1%0a 1-1%00 1-1%20 1-99999999999999999999 %zz %ff".split(' ');
+    cases.extend(texts.map(|text| Case::get(format!("/stream?last_event_id={text}"), 422, "last_event_id")));
+    let rooms = "room= room=a&room= room=a%0d%0adata:x room=%ff room=%zz room=a&room=b&room=c&room=d".split(' ');
+    cases.extend(rooms.map(|rooms| Case::get(format!("/stream?{rooms}"), 422, "room")));
     cases
 }
 

@@ -56,6 +56,7 @@ async fn several_nodes_may_start_at_once_on_an_empty_database() {
 #[tokio::test]
 async fn a_health_check_tells_by_its_exit_status_whether_a_node_is_ready() {
     let (_world, node) = World::with_node().await;
+    until("the node is ready", async || node.get("/health/ready").await.status == StatusCode::OK).await;
     let well = run(Node::command("healthcheck").args(["--url", &node.url])).await;
     assert_eq!(well.status.code(), Some(0), "{well:?}");
     assert!(well.stdout.starts_with(b"{\"ok\":true"));
@@ -231,7 +232,13 @@ struct Dev {
 impl Dev {
     fn command(dir: &TempDir) -> Command {
         let mut command = Node::command("dev");
-        command.arg("--dir").arg(dir.path()).env("PORT", "0").env("HOST", "127.0.0.1").env("LOG", "warn");
+        command
+            .arg("--dir")
+            .arg(dir.path())
+            .env("PORT", "0")
+            .env("HOST", "127.0.0.1")
+            .env("LOG", "warn")
+            .env("DRAIN", "50ms");
         // To find the servers' programs.
         command.env("PATH", std::env::var_os("PATH").unwrap()).kill_on_drop(true);
         command
@@ -279,7 +286,8 @@ async fn dev_starts_everything_stops_everything_and_keeps_the_data() {
     let said = String::from_utf8(second.stderr).unwrap();
     assert_eq!((second.status.code(), said.lines().count()), (Some(1), 1), "{said}");
     assert!(said.starts_with("rowcast: ") && said.contains("in use by another rowcast"), "{said}");
-    assert_eq!(Answer::of(Client::new().get(format!("{}/health/ready", dev.url))).await.status, StatusCode::OK);
+    let live = Answer::of(Client::new().get(format!("{}/health/live", dev.url))).await;
+    assert_eq!(live.status, StatusCode::OK);
     dev.stop().await;
 
     let dev = Dev::start(&dir).await;

@@ -1,6 +1,6 @@
 //! The main job: a row changes, whoever changed it, and every subscriber sees it.
 
-use crate::support::{World, message};
+use crate::support::{Event, World, message};
 
 #[tokio::test]
 async fn a_posted_message_reaches_every_subscriber_of_every_node() {
@@ -27,6 +27,6 @@ async fn a_row_written_by_anyone_reaches_subscribers() {
               delete from messages",
         )
         .await;
-    let kinds: Vec<String> = stream.take(3).await.iter().map(|event| event.kind()).collect();
+    let kinds: Vec<String> = stream.take(3).await.iter().map(Event::kind).collect();
     assert_eq!(kinds, ["new_message", "updated_message", "deleted_message"]);
 }

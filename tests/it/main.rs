@@ -7,6 +7,7 @@
     reason = "a test binary has no users, and fails by panicking"
 )]
 mod bad_requests;
+mod bus;
 mod capture;
 mod commands;
 mod demo;
@@ -21,6 +22,7 @@ mod outage;
 mod pagination;
 mod problems;
 mod readme;
+mod resume;
 mod retention;
 mod settings;
 mod settings_table;

@@ -186,17 +186,15 @@ async fn the_loudest_log_repeats_no_password() {
         .env("REDIS_URL", &world.redis_url)
         .env("REDIS_PREFIX", &world.prefix);
     command.env("HOST", "127.0.0.1").env("PORT", "0").env("LOG", "trace").env("LOG_FORMAT", "json");
-    let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
-    let (mut said, mut log) = (process.stdout.take().unwrap(), process.stderr.take().unwrap());
-    let reader = tokio::spawn(async move {
-        let mut text = String::new();
-        log.read_to_string(&mut text).await.map(|_| text)
-    });
+    command.env("DRAIN", "50ms").stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut process = command.spawn().unwrap();
     // It listens: by then it has spoken to the database.
-    soon("the node listens", said.read_u8()).await.unwrap();
-    process.start_kill().unwrap();
-    let log = reader.await.unwrap().unwrap();
-    assert!(log.lines().count() > 3 && !log.contains(password));
+    soon("the node listens", process.stdout.as_mut().unwrap().read_u8()).await.unwrap();
+    let id = process.id().unwrap().to_string();
+    assert!(std::process::Command::new("kill").arg(id).status().unwrap().success());
+    let output = soon("the node ends", process.wait_with_output()).await.unwrap();
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(log.contains("shutting down") && !log.contains(password), "{log}");
     for line in log.lines() {
         assert!(
             line.is_empty() || serde_json::from_str::<serde_json::Value>(line).unwrap()["level"].is_string(),

@@ -1,12 +1,12 @@
 //! `GET /stream` as bytes on a connection: what comes first, what comes in silence, for whom, and how many there may be.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, process::Stdio, time::Duration};
 
 use futures_util::{StreamExt, future};
 use reqwest::StatusCode;
 use serde_json::json;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
     time::Instant,
 };
@@ -244,4 +244,21 @@ async fn asking_for_the_head_of_a_stream_takes_no_place() {
     let answer = node.http.head(format!("{}/stream", node.url)).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
     until("nobody is subscribed", async || subscribers(&node).await == 0).await;
+}
+
+#[tokio::test]
+async fn a_client_of_http_2_reads_the_stream_and_goes() {
+    let (_world, node) = World::with_node().await;
+    let mut curl = tokio::process::Command::new("curl");
+    curl.args(["-sN", "--http2-prior-knowledge", &format!("{}/stream", node.url)]);
+    let mut curl = curl.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let mut lines = BufReader::new(curl.stdout.take().unwrap()).lines();
+    let mut line = async |begin: &'static str| {
+        while !soon("a line", lines.next_line()).await.unwrap().expect("the stream goes on").starts_with(begin) {}
+    };
+    line("data: {\"type\":\"connected\"").await;
+    node.say(message("over one connection")).await;
+    line("data: {\"type\":\"new_message\"").await;
+    curl.kill().await.unwrap();
+    until("it is gone", async || subscribers(&node).await == 0).await;
 }

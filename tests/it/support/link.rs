@@ -17,6 +17,8 @@ pub struct Link {
 #[derive(Clone, Copy, PartialEq)]
 struct State {
     up: bool,
+    /// Connections stay open and carry nothing.
+    hushed: bool,
     /// Counts the cuts: a connection does not outlive one.
     cuts: u32,
 }
@@ -28,7 +30,7 @@ impl Link {
         let target: SocketAddr = target.split('/').next().unwrap().parse().expect("an address and a port");
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let state = watch::Sender::new(State { up: true, cuts: 0 });
+        let state = watch::Sender::new(State { up: true, hushed: false, cuts: 0 });
         tokio::spawn(carry(listener, target, state.subscribe()));
         Self { url: url.replace(&target.to_string(), &address.to_string()), state }
     }
@@ -40,12 +42,17 @@ impl Link {
 
     /// Ends all connections and lets none through.
     pub fn cut(&self) {
-        self.state.send_modify(|state| *state = State { up: false, cuts: state.cuts + 1 });
+        self.state.send_modify(|state| *state = State { up: false, hushed: false, cuts: state.cuts + 1 });
     }
 
     /// Lets connections through again.
     pub fn mend(&self) {
         self.state.send_modify(|state| state.up = true);
+    }
+
+    /// Ends no connection, but lets nothing through any of them.
+    pub fn hush(&self) {
+        self.state.send_modify(|state| state.hushed = true);
     }
 }
 
@@ -59,9 +66,10 @@ async fn carry(listener: TcpListener, target: SocketAddr, state: watch::Receiver
             }
             let mut far = TcpStream::connect(target).await.unwrap();
             tokio::select! {
-                _ = copy_bidirectional(&mut near, &mut far) => {}
-                _ = cut.wait_for(|now| now.cuts != begun.cuts) => {}
+                _ = copy_bidirectional(&mut near, &mut far) => return,
+                _ = cut.wait_for(|now| now.cuts != begun.cuts || now.hushed) => {}
             }
+            let _ = cut.wait_for(|now| now.cuts != begun.cuts).await;
         });
     }
 }

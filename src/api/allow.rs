@@ -1,0 +1,54 @@
+//! What paths there are, and their methods: a wrong method is told which ones are right (RFC 9110 demands `Allow`).
+//!
+//! The framework does not tell, but the document does.
+
+use poem::{
+    Endpoint, IntoResponse, Request, Response, Result,
+    error::{MethodNotAllowedError, ParsePathError},
+    http::{HeaderValue, header},
+};
+use serde_json::Value;
+
+use super::problem::ApiError;
+
+/// The methods of each path of the document.
+pub(super) struct Allow(Vec<(String, HeaderValue)>);
+
+impl Allow {
+    /// Reads an OpenAPI document.
+    pub(super) fn of(document: &str) -> Self {
+        let document: Value = serde_json::from_str(document).unwrap_or_default();
+        let paths = document["paths"].as_object().into_iter().flatten();
+        let methods = paths.filter_map(|(path, item)| {
+            let names: Vec<String> = item.as_object()?.keys().map(|name| name.to_uppercase()).collect();
+            Some((path.clone(), HeaderValue::try_from(names.join(", ")).ok()?))
+        });
+        Self(methods.collect())
+    }
+
+    fn methods(&self, path: &str) -> Option<&HeaderValue> {
+        let fits = |template: &str| {
+            let (template, path) = (template.split('/'), path.trim_end_matches('/').split('/'));
+            template.clone().count() == path.clone().count()
+                && template.zip(path).all(|(wanted, given)| wanted.starts_with('{') || wanted == given)
+        };
+        self.0.iter().find(|(template, _)| fits(template)).map(|(_, methods)| methods)
+    }
+
+    /// Calls the endpoint, and answers a wrong method or path.
+    pub(super) async fn call<E: Endpoint>(&self, endpoint: &E, request: Request) -> Result<Response> {
+        let path = request.original_uri().path().to_owned();
+        match endpoint.call(request).await.map(IntoResponse::into_response) {
+            Err(error) if error.is::<MethodNotAllowedError>() => {
+                let mut answer = poem::error::ResponseError::as_response(&ApiError::Method);
+                if let Some(methods) = self.methods(&path) {
+                    answer.headers_mut().insert(header::ALLOW, methods.clone());
+                }
+                Ok(answer)
+            }
+            // Broken text in a path that has no parameter is just another path.
+            Err(error) if error.is::<ParsePathError>() && self.methods(&path).is_none() => Err(ApiError::NoPath.into()),
+            answer => answer,
+        }
+    }
+}
