@@ -89,14 +89,20 @@ async fn a_statement_that_changes_nothing_rings_for_nobody() {
 #[tokio::test]
 async fn the_relay_does_not_sleep_while_a_writer_may_have_seen_it_awake() {
     let world = World::new().await;
-    let node = world.node_with(&[("RELAY_LINGER", "1ms")]).await;
+    let node = world.node_with(&[("RELAY_LINGER", "500ms")]).await;
     let mut stream = node.stream("").await;
     let mut writer = world.session().await;
+    world.sql(CHANGES[0]).await;
+    stream.next().await;
     let mut open = writer.begin().await.unwrap();
     open.execute(CHANGES[0]).await.unwrap();
-    // Nothing is committed and nobody rings: a relay that comes up again has seen the open writer.
-    until("the relay lies down", async || flag(&world).await == 0).await;
-    until("and gets up again", async || flag(&world).await == 1).await;
+    assert_eq!(flag(&world).await, 1, "the writer has seen it awake");
+    // Two signs of life, a second apart, are longer than it lingers.
+    let seen = "select extract(epoch from leader_seen)::bigint from feed.state";
+    let begun = world.number(seen).await;
+    until("the relay would sleep now", async || world.number(seen).await > begun + 2).await;
+    // It goes down for a moment, to look, and gets up again.
+    until("it is awake", async || flag(&world).await == 1).await;
     open.commit().await.unwrap();
     assert_eq!(stream.next().await.content(), "written");
 }
