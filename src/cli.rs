@@ -53,7 +53,9 @@ struct ServeArgs {
     settings: Settings,
 }
 
+/// Without a password to its name, it is for this machine alone, unless someone says otherwise.
 #[derive(Args)]
+#[command(mut_arg("host", |host| host.default_value("127.0.0.1")))]
 struct DevArgs {
     /// Where PostgreSQL and Redis keep their data
     #[arg(long, env = "ROWCAST_DIR", default_value = ".rowcast")]

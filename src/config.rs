@@ -164,8 +164,8 @@ pub struct Settings {
     #[arg(long, env, default_value_t = 100, value_parser = clap::value_parser!(i64).range(1..), help_heading = "Feed")]
     pub trim_ticks: i64,
 
-    /// What is logged, like `info` or `rowcast=debug,warn`
-    #[arg(long, env, default_value = "info", value_parser = log_filter, help_heading = "Log")]
+    /// What is logged, like `info` or `rowcast=debug,warn`; what the database driver warns of, our own lines say better
+    #[arg(long, env, default_value = "info,sqlx=error", value_parser = log_filter, help_heading = "Log")]
     pub log: String,
 
     /// How it is written, to standard error
