@@ -120,10 +120,10 @@ impl ApiError {
     /// Turns what the framework found wrong with a request into our own terms.
     pub fn of_framework(error: &poem::Error) -> Option<Self> {
         if let Some(error) = error.downcast_ref::<ParseParamError>() {
-            return Some(Self::field(parameter(error.name), in_words(&error.reason)));
+            return Some(Self::field(parameter(error.name), in_words(error.name, &error.reason)));
         }
         if let Some(error) = error.downcast_ref::<ParsePathError>() {
-            return Some(Self::field(parameter(error.name), in_words(&error.reason)));
+            return Some(Self::field(parameter(error.name), in_words(error.name, &error.reason)));
         }
         if error.is::<poem::error::ParsePathError>() {
             return Some(Self::field("id", "is not UTF-8 text"));
@@ -148,19 +148,19 @@ fn parameter(name: &str) -> &str {
     if name.starts_with("param") { "id" } else { name }
 }
 
-/// The framework's own words on a parameter, without its type names, and its rules as a person would say them.
-fn in_words(reason: &str) -> String {
-    let reason = reason.split(" (occurred while").next().unwrap_or(reason);
-    let reason = reason.rsplit_once("\": ").map_or(reason, |(_, reason)| reason);
-    let Some(rule) = reason.strip_prefix("verification failed. ") else { return reason.to_owned() };
-    let (name, bound) = rule.split_once('(').unwrap_or((rule, ""));
+/// What is wrong with a parameter, as a person would say it: the framework speaks of its own types and rules.
+fn in_words(name: &str, reason: &str) -> String {
+    let rule = reason.split_once("verification failed. ").map(|(_, rule)| rule);
+    let Some((rule, bound)) = rule.and_then(|rule| rule.split_once('(')) else {
+        // Of the parameters that are not text, one is a UUID.
+        return if name == "sender_id" { "must be a UUID" } else { "must be a whole number" }.to_owned();
+    };
     let bound = bound.trim_end_matches(')');
     let number = bound.split(',').next().unwrap_or_default();
-    match name {
+    match rule {
         "minimum" => format!("must be at least {number}"),
         "maximum" => format!("must be at most {number}"),
-        "pattern" => format!("must match {}", bound.trim_matches('"')),
-        _ => format!("must obey {rule}"),
+        _ => format!("must match {}", bound.trim_matches('"')),
     }
 }
 

@@ -114,3 +114,21 @@ async fn keen_goes_on(node: &Node, mut keen: crate::support::Events) {
     node.say(message("still here")).await;
     assert_eq!(keen.next().await.content(), "still here");
 }
+
+#[tokio::test]
+async fn who_was_away_during_a_large_statement_reads_all_of_it_from_the_log() {
+    let (world, node) = World::with_node().await;
+    let mut live = node.stream("").await;
+    world
+        .sql("insert into messages (content, sender_id) select n, gen_random_uuid() from generate_series(1, 3000) n")
+        .await;
+    // Larger than one reading of the log may be.
+    world
+        .sql("insert into messages (content, sender_id) select repeat(n::text, 250000), gen_random_uuid() from generate_series(10, 35) n")
+        .await;
+    let events = live.take(3026).await;
+    let late = world.node().await;
+    let mut back = late.open("", Some("1-0")).await;
+    assert_eq!(back.next().await.kind(), "connected");
+    assert!(back.take(3026).await == events);
+}

@@ -1,11 +1,17 @@
 //! One node leads, and whatever becomes of it, positions go on: none twice, none left out.
 
+use std::cell::Cell;
+
+use fastrand::Rng;
 use sqlx::Executor;
 
-use crate::support::{Event, Events, Node, World, message, until};
+use crate::{
+    oracle::{assert_told, restless, steady},
+    support::{Event, Events, Node, World, message, until, writers},
+};
 
-/// Patience with a silent leader, short enough for a test.
-const SETTINGS: [(&str, &str); 1] = [("RELAY_STALLED", "1s")];
+/// Patience with a silent leader: short enough for a test, and longer than two signs of life are apart.
+const SETTINGS: [(&str, &str); 1] = [("RELAY_STALLED", "4s")];
 
 async fn leads(node: &Node) -> bool {
     node.get("/health").await.body["relay"]["leading"] == true
@@ -75,6 +81,49 @@ async fn a_leader_that_loses_its_session_again_and_again_gives_no_position_twice
 }
 
 #[tokio::test]
+async fn random_writers_notice_nothing_of_leaders_that_come_and_go() {
+    let (world, one, two) = two_nodes().await;
+    let (nodes, seed, written) = ([&one, &two], writers::seed(), Cell::new(false));
+    let writing = async {
+        let truth = writers::write(&world, seed, 60).await;
+        written.set(true);
+        two.say(message("last")).await;
+        truth
+    };
+    let ending = async {
+        let leader = "select coalesce(leader_pid, 0)::bigint from feed.state";
+        let mut ended = 0;
+        while !written.get() {
+            let pid = world.number(leader).await;
+            end_leaders_session(&world).await;
+            ended += 1;
+            until("another session leads", async || written.get() || world.number(leader).await != pid).await;
+        }
+        ended
+    };
+    let [first, second] = nodes.map(|node| async { steady(node.open("", Some("1-0")).await).await });
+    let (truth, ended, first, second, restless) =
+        tokio::join!(writing, ending, first, second, restless(&nodes, Rng::with_seed(seed)));
+    assert!(ended > 0, "no leader was ended");
+    assert_told(&first, &truth);
+    assert!(second == first && restless == first, "the subscribers have seen different events");
+}
+
+#[tokio::test]
+async fn a_leader_whose_bell_is_torn_away_hears_again() {
+    let (world, node) = World::with_node().await;
+    let mut stream = node.stream("").await;
+    let listening = "select coalesce(max(pid), 0)::bigint from pg_stat_activity
+        where datname = current_database() and query ilike 'listen%feed_wake%'";
+    until("the leader listens", async || world.number(listening).await > 0).await;
+    let before = world.number(listening).await;
+    world.sql(&format!("select pg_terminate_backend({before})")).await;
+    say(&node, 5).await;
+    saw(&mut stream, 5).await;
+    until("it listens again", async || ![0, before].contains(&world.number(listening).await)).await;
+}
+
+#[tokio::test]
 async fn a_stopped_leader_is_replaced_and_does_no_harm_when_it_goes_on() {
     let (world, leader, standby) = two_nodes().await;
     let mut stream = standby.stream("").await;
@@ -91,8 +140,8 @@ async fn a_stopped_leader_is_replaced_and_does_no_harm_when_it_goes_on() {
     saw(&mut late, 30).await;
     let twice: i64 = sqlx::query_scalar(
         "select count(*) from feed.tick one join feed.tick other using (generation)
-          where one.tick <> other.tick and other.first_position between one.first_position
-                and one.first_position + one.count - 1",
+          where one.tick <> other.tick and other.count > 0
+            and other.first_position between one.first_position and one.first_position + one.count - 1",
     )
     .fetch_one(&world.pool)
     .await

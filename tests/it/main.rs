@@ -1,11 +1,6 @@
 //! What Rowcast promises, each promise a file, against real PostgreSQL, real Redis and the real program.
 
-#![expect(
-    unreachable_pub,
-    missing_docs,
-    clippy::unwrap_used,
-    reason = "a test binary has no users, and fails by panicking"
-)]
+#![expect(unreachable_pub, clippy::unwrap_used, reason = "a test binary has no users, and fails by panicking")]
 mod bad_requests;
 mod bus;
 mod capture;
@@ -16,6 +11,7 @@ mod large;
 mod layers;
 mod leading;
 mod message;
+mod omitted;
 mod openapi;
 mod oracle;
 mod outage;

@@ -1,5 +1,7 @@
 //! The log lets go of the past, whole ticks at a time, and says so to who comes too late.
 
+use sqlx::{Connection, Executor};
+
 use crate::support::{Event, Node, World, message, until};
 
 /// The last 20 changes are kept, and trimming is always at work.
@@ -93,4 +95,56 @@ async fn half_a_tick_is_never_taken_away() {
     let mut back = node.open("?room=lobby", Some("1-30")).await;
     assert_eq!(back.next().await.data()["resumed"], true);
     assert_eq!(back.take(30).await, events[30..]);
+}
+
+#[tokio::test]
+async fn the_past_is_refused_before_it_is_taken_away() {
+    let world = World::new().await;
+    let node = world.node_with(&SETTINGS).await;
+    let mut stream = node.stream("").await;
+    node.say(message("held")).await;
+    stream.next().await;
+    let mut session = world.session().await;
+    let mut holding = session.begin().await.unwrap();
+    holding.execute("select * from feed.log for update").await.unwrap();
+    for _ in 0..30 {
+        node.say(message("more")).await;
+        stream.next().await;
+    }
+    until("the floor is raised", async || floor(&world).await > 0).await;
+    assert_eq!(world.number("select count(*) from feed.log").await, 31, "all of it is still there");
+    let mut late = node.open("", Some("1-0")).await;
+    assert_eq!(late.take(2).await[1].data()["reason"], "expired");
+    holding.commit().await.unwrap();
+    until("the log is trimmed", async || floor(&world).await == 11 && leftovers(&world).await == (0, 0)).await;
+}
+
+#[tokio::test]
+async fn a_change_that_was_committed_late_stays_as_long_as_its_neighbours() {
+    let world = World::new().await;
+    let node = world.node_with(&SETTINGS).await;
+    let mut stream = node.stream("").await;
+    let mut session = world.session().await;
+    let mut late = session.begin().await.unwrap();
+    late.execute("insert into messages (content, sender_id) values ('late', gen_random_uuid())").await.unwrap();
+    let mut events = Vec::new();
+    for number in 0..50 {
+        node.say(message(&number.to_string())).await;
+        events.push(stream.next().await);
+    }
+    until("older ones than it are trimmed", async || floor(&world).await == 30 && leftovers(&world).await == (0, 0))
+        .await;
+    late.commit().await.unwrap();
+    events.push(stream.next().await);
+    assert_eq!(events[50].content(), "late");
+    for number in 0..19 {
+        node.say(message(&number.to_string())).await;
+        events.push(stream.next().await);
+    }
+    until("it is the oldest", async || floor(&world).await == 50 && leftovers(&world).await == (0, 0)).await;
+    let mut back = node.open("", Some("1-50")).await;
+    assert_eq!(back.take(21).await[1..], events[50..]);
+    node.say(message("one too many")).await;
+    until("it is gone", async || floor(&world).await == 51 && leftovers(&world).await == (0, 0)).await;
+    assert_eq!(world.number("select count(*) from feed.log where content = 'late'").await, 0);
 }
