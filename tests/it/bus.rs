@@ -196,10 +196,10 @@ async fn a_redis_that_was_emptied_costs_no_change() {
     empty_redis(world).await;
     say_and_see(&nodes[0], &mut streams, ["four", "five", "six"]).await;
     // A restart without its data: what the leader could not publish meanwhile, Redis does not know to be missing.
-    links.each_ref().map(Link::cut);
+    links.iter().for_each(Link::cut);
     say_and_see(&nodes[0], &mut streams, ["seven", "eight", "nine"]).await;
     empty_redis(world).await;
-    links.each_ref().map(Link::mend);
+    links.iter().for_each(Link::mend);
     say_and_see(&nodes[0], &mut streams, ["ten", "eleven", "twelve"]).await;
 }
 
@@ -239,7 +239,7 @@ async fn without_redis_messages_are_taken_and_streams_stay_live() {
     let [first, second] = wired.streams().await;
     let mut streams = vec![first, second];
     say_and_see(&nodes[0], &mut streams, ["one", "two", "three"]).await;
-    wired.links.each_ref().map(Link::cut);
+    wired.links.iter().for_each(Link::cut);
     wired.until_bus_is(false).await;
     say_and_see(&nodes[1], &mut streams, ["four", "five", "six"]).await;
     // Whoever comes only now is served too.
@@ -249,7 +249,7 @@ async fn without_redis_messages_are_taken_and_streams_stay_live() {
     streams.extend([resumed, nodes[0].stream("").await]);
     say_and_see(&nodes[0], &mut streams, ["seven", "eight", "nine"]).await;
 
-    wired.links.each_ref().map(Link::mend);
+    wired.links.iter().for_each(Link::mend);
     wired.until_bus_is(true).await;
     say_and_see(&nodes[0], &mut streams, ["ten", "eleven", "twelve"]).await;
     until("Redis has caught up", async || health(&nodes[0]).await["relay"]["published"] == "1-12").await;
@@ -272,12 +272,12 @@ async fn a_node_starts_and_leads_while_redis_is_away() {
 async fn a_redis_that_falls_silent_without_closing_is_noticed() {
     let wired = Wired::new().await;
     let mut streams = wired.streams().await;
-    wired.links.each_ref().map(Link::hush);
+    wired.links.iter().for_each(Link::hush);
     // No connection has ended: only the missing heartbeat tells.
     say_and_see(&wired.nodes[0], &mut streams, ["one", "two", "three"]).await;
     wired.until_bus_is(false).await;
-    wired.links.each_ref().map(Link::cut);
-    wired.links.each_ref().map(Link::mend);
+    wired.links.iter().for_each(Link::cut);
+    wired.links.iter().for_each(Link::mend);
     wired.until_bus_is(true).await;
     say_and_see(&wired.nodes[1], &mut streams, ["four", "five", "six"]).await;
 }
