@@ -13,7 +13,8 @@ with extent as (
 select e.generation, e.floor, e.head, c.*
   from extent e left join lateral (
     select p.tick, p.generation as tick_generation, p.first_position, p.new_before, p.updated_before, p.deleted_before,
-           l.id as log_id, l.op::text as op, l.message_id, l.room, coalesce(l.content, m.content) as content,
+           l.id as log_id, l.op::text as op, l.message_id, l.room,
+           case when l.content_bytes <= $3 then coalesce(l.content, m.content) end as content,
            l.file, l.created_date, l.updated_date, l.sender_id, l.xid::text as transaction, l.at
       from picked p
       cross join lateral (
@@ -26,6 +27,6 @@ select e.generation, e.floor, e.head, c.*
            and pg_visible_in_snapshot(l.xid, p.upto) and l.id between p.first_id and p.last_id) l
       -- Too large to be logged: still there, unless the row was changed again. Then a later change tells.
       left join messages m on l.content is null and l.op in ('i', 'u') and m.id = l.message_id
-           and m.updated_date is not distinct from l.updated_date and octet_length(m.content) <= $3
+           and m.updated_date is not distinct from l.updated_date and l.content_bytes <= $3
   ) c on true
  order by c.tick, c.log_id

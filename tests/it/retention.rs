@@ -81,8 +81,7 @@ async fn what_is_old_enough_goes_and_the_last_tick_stays() {
 #[tokio::test]
 async fn half_a_tick_is_never_taken_away() {
     let world = World::new().await;
-    let settings = [("RETENTION_CHANGES", "25"), ("TRIM_EVERY", "20ms"), ("TICK_CHANGES", "10")];
-    let node = world.node_with(&settings).await;
+    let mut node = world.node_with(&[("TICK_CHANGES", "10")]).await;
     let mut stream = node.stream("").await;
     world
         .sql(
@@ -90,6 +89,9 @@ async fn half_a_tick_is_never_taken_away() {
         )
         .await;
     let events = stream.take(60).await;
+    // Trimming begins once all is told.
+    node.process.kill().await.unwrap();
+    let node = world.node_with(&[("RETENTION_CHANGES", "25"), ("TRIM_EVERY", "20ms")]).await;
     // 35 changes are too many; three whole ticks have 30 of them.
     until("the log is trimmed", async || floor(&world).await == 30 && leftovers(&world).await == (0, 0)).await;
     let mut back = node.open("?room=lobby", Some("1-30")).await;
