@@ -124,7 +124,7 @@ pub struct Settings {
     #[arg(long, env, default_value = "1MiB", value_parser = bytes, help_heading = "Feed")]
     pub max_event_content: ByteSize,
 
-    /// What the names of all Redis channels and keys begin with
+    /// What the names of all Redis channels and keys begin with: databases that share a Redis need one each
     #[arg(long, env, default_value = "", help_heading = "Feed")]
     pub redis_prefix: String,
 

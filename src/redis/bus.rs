@@ -30,8 +30,11 @@ pub fn subscribe(redis: Redis, stop: CancellationToken) -> Bus {
     let (out, bus) = mpsc::channel(PENDING);
     tokio::spawn(async move {
         let listen = async {
+            let mut warned = false;
             loop {
-                if let Err(error) = listen(&redis, &out).await {
+                if let Err(error) = listen(&redis, &out, &mut warned).await
+                    && !std::mem::replace(&mut warned, true)
+                {
                     tracing::warn!(%error, "the bus is down; changes are read from the log");
                 }
                 if out.send(Signal::Down).await.is_err() {
@@ -57,8 +60,10 @@ enum Deaf {
     Silent,
 }
 
-async fn listen(redis: &Redis, out: &mpsc::Sender<Signal>) -> Result<(), Deaf> {
+/// Listens as long as anything is heard. Trouble is new trouble once a subscription has worked.
+async fn listen(redis: &Redis, out: &mpsc::Sender<Signal>, warned: &mut bool) -> Result<(), Deaf> {
     let mut subscription = tokio::time::timeout(TIMEOUT, connect(redis)).await??;
+    *warned = false;
     if out.send(Signal::Up).await.is_err() {
         return Ok(());
     }
