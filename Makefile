@@ -25,10 +25,11 @@ test: services ## Check format and lints, then run every test against real serve
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo test --locked
 
-services: ## Install the server programs of PostgreSQL and Redis with apt-get, if they are missing.
+services: ## Install with apt-get what is missing: the server programs of PostgreSQL and Redis, and curl.
 	@set -e; missing=; \
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || missing=postgresql; \
 	command -v redis-server >/dev/null || command -v valkey-server >/dev/null || missing="$$missing redis-server"; \
+	command -v curl >/dev/null || missing="$$missing curl"; \
 	if [ -z "$$missing" ]; then exit; fi; \
 	fail() { echo "Not installed, and needed: $$missing. $$1 Please install it by hand." >&2; exit 1; }; \
 	command -v apt-get >/dev/null || fail "There is no apt-get on this machine."; \

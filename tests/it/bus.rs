@@ -4,12 +4,16 @@
 use std::{cell::Cell, collections::HashMap};
 
 use redis::{AsyncCommands, aio::MultiplexedConnection};
+use rowcast::{
+    change::{EventId, Published},
+    redis::{Publisher, Redis},
+};
 use serde_json::{Value, json};
 
 use crate::{
     oracle::{assert_told, steady},
     support::{
-        CHANNELS, Event, Events, Heard, Link, Listener, Node, World, message, until,
+        CHANNELS, Event, Events, Heard, Lagging, Link, Listener, Node, World, message, until,
         writers::{self, Truth},
     },
 };
@@ -160,6 +164,65 @@ async fn a_new_leader_goes_on_where_the_old_one_was_killed() {
 }
 
 #[tokio::test]
+async fn what_was_positioned_and_not_published_is_published_by_the_next_leader() {
+    let wired = Wired::new().await;
+    let mut listener = Listener::on(&wired.world, &CHANNELS).await;
+    let mut streams = wired.streams().await;
+    say_and_see(&wired.nodes[0], &mut streams, ["one", "two", "three"]).await;
+    // The leader alone loses Redis. It goes on giving positions, and is killed before it can publish them.
+    wired.links[0].cut();
+    until("it is noticed", async || health(&wired.nodes[0]).await["bus"]["up"] == false).await;
+    say_and_see(&wired.nodes[0], &mut streams[..1], ["four", "five", "six"]).await;
+    wired.nodes[0].signal("KILL");
+    say_and_see(&wired.nodes[1], &mut [], ["seven", "eight", "last"]).await;
+    let contents = streams[1].take(6).await;
+    assert_eq!(
+        contents.iter().map(Event::content).collect::<Vec<_>>(),
+        ["four", "five", "six", "seven", "eight", "last"]
+    );
+    let heard = overhear(&mut listener).await;
+    assert_chained(&heard);
+    assert_eq!(heard.len(), 8);
+}
+
+#[tokio::test]
+async fn what_redis_has_published_it_does_not_publish_again_whoever_sends_it() {
+    let (world, node) = World::with_node().await;
+    let (mut listener, mut stream) = (Listener::on(&world, &CHANNELS).await, node.stream("").await);
+    say_and_see(&node, std::slice::from_mut(&mut stream), ["one", "two", "three"]).await;
+    let sent: Vec<Published> =
+        listener.take(3).await.into_iter().map(|heard| Published::parse(heard.text).unwrap()).collect();
+    // A leader that was stopped for long, and does not know yet that another one has gone on without it.
+    let mut stale = Publisher::new(Redis::new(&world.redis_url, &world.prefix).unwrap());
+    let head = Some(EventId::new(1, 3));
+    for after in 0..3 {
+        let published = stale.publish(EventId::new(1, after), &sent[after as usize..], false).await.unwrap();
+        assert_eq!(published, head);
+    }
+    let (early, late) = (EventId::new(0, 3), EventId::new(1, 7));
+    assert_eq!(stale.publish(early, &sent, false).await.unwrap(), head, "of an earlier generation");
+    assert_eq!(stale.publish(late, &sent, false).await.unwrap(), head, "with a hole before it");
+    node.say(message("four")).await;
+    assert_eq!(listener.next().await.data()["content"], "four");
+}
+
+#[tokio::test]
+async fn a_node_that_missed_changes_reads_them_from_the_log_when_a_later_one_comes() {
+    let (world, node) = World::with_node().await;
+    let (mut listener, mut live) = (Listener::on(&world, &CHANNELS).await, node.stream("").await);
+    node.say(message("zero")).await;
+    live.next().await;
+    let mut deaf = Lagging::start(&world).await;
+    let mut stream = deaf.node.stream("").await;
+    say_and_see(&node, std::slice::from_mut(&mut live), ["lost", "lost too", "heard"]).await;
+    let heard = listener.take(4).await.remove(3);
+    deaf.tell(&heard.channel, &heard.text).await;
+    let events = deaf.telling_head("1-1", stream.take(3)).await;
+    assert_eq!(events.iter().map(Event::content).collect::<Vec<_>>(), ["lost", "lost too", "heard"]);
+    assert_eq!(raw(&events[2]), heard.text);
+}
+
+#[tokio::test]
 async fn what_others_publish_on_the_channels_breaks_no_stream() {
     let world = World::new().await;
     let node = world.node_with(&[QUIET]).await;
@@ -253,6 +316,18 @@ async fn without_redis_messages_are_taken_and_streams_stay_live() {
     wired.until_bus_is(true).await;
     say_and_see(&nodes[0], &mut streams, ["ten", "eleven", "twelve"]).await;
     until("Redis has caught up", async || health(&nodes[0]).await["relay"]["published"] == "1-12").await;
+}
+
+#[tokio::test]
+async fn a_node_that_alone_has_lost_redis_reads_the_log() {
+    let wired = Wired::new().await;
+    let mut streams = wired.streams().await;
+    wired.links[1].cut();
+    until("it is noticed", async || health(&wired.nodes[1]).await["bus"]["up"] == false).await;
+    say_and_see(&wired.nodes[0], &mut streams, ["one", "two", "three"]).await;
+    wired.links[1].mend();
+    wired.until_bus_is(true).await;
+    say_and_see(&wired.nodes[0], &mut streams, ["four", "five", "six"]).await;
 }
 
 #[tokio::test]

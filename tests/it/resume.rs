@@ -2,10 +2,9 @@
 
 use std::cell::Cell;
 
-use redis::AsyncCommands;
 use serde_json::json;
 
-use crate::support::{Event, Events, Node, World, message, message_in, until};
+use crate::support::{Event, Events, Lagging, Node, World, message, message_in};
 
 /// Transactions, each with the number of its changes. All but the truncation are in the rooms `a` and `b`.
 const HISTORY: [(&str, usize); 5] = [
@@ -165,49 +164,21 @@ async fn a_position_that_was_never_given_out_is_reset_and_not_guessed() {
     }
 }
 
-/// A node that hears nothing of the feed, and is told again and again that there is nothing to hear.
-struct Lagging {
-    node: Node,
-    redis: redis::aio::MultiplexedConnection,
-    channel: String,
-}
-
-impl Lagging {
-    async fn start(world: &World) -> Self {
-        let prefix = format!("{}elsewhere:", world.prefix);
-        let node = world.node_with(&[("REDIS_PREFIX", &prefix)]).await;
-        let redis = redis::Client::open(world.redis_url.as_str()).unwrap();
-        let redis = redis.get_multiplexed_async_connection().await.unwrap();
-        until("the node hears", async || {
-            let health = node.get("/health").await.body;
-            health["bus"]["up"] == json!(true) && health["hub"]["behind"] == json!(false)
-        })
-        .await;
-        Self { node, redis, channel: format!("{prefix}feed_heartbeat") }
-    }
-
-    /// Lets it hear that the feed has come so far.
-    async fn tell(&mut self, head: &str) {
-        let heard: u32 = self.redis.publish(&self.channel, json!({ "event_id": head }).to_string()).await.unwrap();
-        assert_eq!(heard, 1);
-    }
-}
-
 #[tokio::test]
 async fn a_node_that_lags_behind_does_not_reset_who_comes_from_a_faster_one() {
     let (world, fast) = World::with_node().await;
-    let mut lagging = Lagging::start(&world).await;
     let mut live = fast.stream("").await;
-    for content in ["one", "two", "three"] {
+    fast.say(message("one")).await;
+    live.next().await;
+    let mut lagging = Lagging::start(&world).await;
+    for content in ["two", "three"] {
         fast.say(message(content)).await;
-        live.next().await;
-        lagging.tell("1-0").await;
+        lagging.telling_head("1-1", live.next()).await;
     }
     let mut stream = lagging.node.open("", Some("1-2")).await;
     let connected = stream.next().await;
     assert_eq!((&connected.data()["resumed"], connected.id.as_str()), (&json!(true), "1-2"));
-    assert_eq!(lagging.node.get("/health").await.body["hub"]["head"], "1-0", "it was to lag");
-    lagging.tell("1-3").await;
-    let event = stream.next().await;
+    assert_eq!(lagging.node.get("/health").await.body["hub"]["head"], "1-1", "it was to lag");
+    let event = lagging.telling_head("1-3", stream.next()).await;
     assert_eq!((event.id.as_str(), event.content().as_str()), ("1-3", "three"));
 }

@@ -2,6 +2,7 @@
 //! clients that speak HTTP. Whatever is waited for is an event with a deadline, never a span of time.
 
 mod events;
+mod lagging;
 mod link;
 mod listener;
 mod node;
@@ -10,6 +11,7 @@ mod world;
 pub mod writers;
 
 pub use events::{Event, Events};
+pub use lagging::Lagging;
 pub use link::Link;
 pub use listener::{CHANNELS, Heard, Listener};
 pub use node::{Answer, Node};
