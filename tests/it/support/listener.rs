@@ -51,4 +51,13 @@ impl Listener {
             Heard { channel, text: message.get_payload().unwrap() }
         }
     }
+
+    /// The next `count` messages.
+    pub async fn take(&mut self, count: usize) -> Vec<Heard> {
+        let mut heard = Vec::with_capacity(count);
+        while heard.len() < count {
+            heard.push(self.next().await);
+        }
+        heard
+    }
 }
