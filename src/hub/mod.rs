@@ -124,11 +124,6 @@ impl Hub {
         self.0.ring().head()
     }
 
-    /// Where the past can be read.
-    pub fn history(&self) -> &dyn History {
-        self.0.pages.history()
-    }
-
     /// Counts for whoever watches the node.
     pub fn stats(&self) -> Stats {
         let subscribers = self.0.slots().len();

@@ -99,11 +99,6 @@ impl Subscription {
         Ok(self)
     }
 
-    /// Where this node's subscribers are at most; the position that the stream was fixed at, before it is read.
-    pub fn position(&self) -> EventId {
-        EventId::new(self.generation, self.cursor)
-    }
-
     async fn resume(&mut self, from: EventId) -> Result<Option<ResetReason>, PastUnavailable> {
         if from.generation != self.generation {
             return Ok(Some(ResetReason::Generation));
