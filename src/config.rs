@@ -136,8 +136,8 @@ pub struct Settings {
     #[arg(long, env, default_value = "100ms", value_parser = span, help_heading = "Feed")]
     pub relay_linger: Duration,
 
-    /// After how long without a sign of life another node takes the lead
-    #[arg(long, env, default_value = "5s", value_parser = span, help_heading = "Feed")]
+    /// After how long without a sign of life another node takes the lead; one comes every second, so 3s at least
+    #[arg(long, env, default_value = "5s", value_parser = patience, help_heading = "Feed")]
     pub relay_stalled: Duration,
 
     /// The most changes in a tick: readers hold one in memory
@@ -275,6 +275,13 @@ fn span(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(span) if !span.is_zero() => Ok(span),
         _ => Err("must be a time like 250ms, 15s or 3days".to_owned()),
+    }
+}
+
+fn patience(text: &str) -> Result<Duration, String> {
+    match span(text)? {
+        short if short < Duration::from_secs(3) => Err("must be 3s or more".to_owned()),
+        enough => Ok(enough),
     }
 }
 

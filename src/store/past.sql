@@ -27,6 +27,7 @@ select e.generation, e.floor, e.head, c.*
            and pg_visible_in_snapshot(l.xid, p.upto) and l.id between p.first_id and p.last_id) l
       -- Too large to be logged: still there, unless the row was changed again. Then a later change tells.
       left join messages m on l.content is null and l.op in ('i', 'u') and m.id = l.message_id
-           and m.updated_date is not distinct from l.updated_date and l.content_bytes <= $3
+           and m.updated_date is not distinct from l.updated_date
+           and octet_length(m.content) = l.content_bytes and l.content_bytes <= $3
   ) c on true
  order by c.tick, c.log_id
