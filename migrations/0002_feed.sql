@@ -93,12 +93,13 @@ create function feed.on_update() returns trigger
 declare
     inline_bytes constant integer := coalesce(nullif(current_setting('feed.inline_bytes', true), ''), '262144');
 begin
-    -- A changed key is a deletion and an insertion, deletions first. A row that is as it was is nothing.
+    -- A changed key is a deletion and an insertion, deletions first. So is a changed room: who follows only the old one
+    -- must see the message go. A row that is as it was is nothing.
     insert into feed.log (op, message_id, room, content, content_bytes, file, created_date, updated_date, sender_id)
     select (case when o.id is null then 'i' when n.id is null then 'd' else 'u' end)::"char",
            r.id, r.room, case when octet_length(r.content) <= inline_bytes then r.content end,
            octet_length(r.content), r.file, r.created_date, r.updated_date, r.sender_id
-      from gone o full join added n on n.id = o.id
+      from gone o full join added n on n.id = o.id and n.room = o.room
       cross join lateral (
           select n.id, n.room, n.content, n.file, n.created_date, n.updated_date, n.sender_id where n.id is not null
           union all

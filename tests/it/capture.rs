@@ -151,6 +151,17 @@ async fn a_changed_key_is_a_deletion_and_an_insertion() {
 }
 
 #[tokio::test]
+async fn a_changed_room_is_a_deletion_in_the_old_and_an_insertion_in_the_new() {
+    let mut scene = Scene::new().await;
+    scene.told_of(&insert("moved")).await;
+    let told = scene.told_of("update messages set room = 'elsewhere', content = content || '!' where id = 1").await;
+    assert_eq!(outline(&told), expected([("deleted_message", "moved"), ("new_message", "moved!")]));
+    let places: Vec<_> = told.iter().map(|event| event.data()["data"]["room"].clone()).collect();
+    assert_eq!(places, ["lobby", "elsewhere"]);
+    assert!(told.iter().all(|event| event.data()["data"]["id"] == 1));
+}
+
+#[tokio::test]
 async fn what_was_rolled_back_is_not_told() {
     let mut scene = Scene::new().await;
     let [kept, undone, kept_too, gone] = ["kept", "undone", "kept too", "gone"].map(insert);
