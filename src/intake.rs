@@ -10,7 +10,7 @@ use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    change::{EventId, History as _, PastUnavailable, Published, Signal},
+    change::Signal,
     hub::Hub,
     redis::Bus,
     store::{
@@ -24,9 +24,6 @@ const POLL: Duration = Duration::from_secs(1);
 
 /// Signals handled at once, so that a burst is one write to each subscriber.
 const BATCH: usize = 512;
-
-/// Changes read from the log at once.
-const PAGE: usize = 512;
 
 /// How the intake is.
 #[derive(Debug, Clone, Copy)]
@@ -120,27 +117,9 @@ impl Intake {
             // Listen first, then read: what comes in between rings.
             self.bell = self.store.bell(bell::TICK).await.ok();
         }
-        match self.read().await {
+        match self.hub.catch_up().await {
             Ok(()) => self.status.behind = false,
             Err(error) => tracing::warn!(%error, "the hub is behind"),
-        }
-    }
-
-    async fn read(&self) -> Result<(), PastUnavailable> {
-        loop {
-            let head = self.hub.head();
-            let past = self.store.past(head.position, PAGE).await?;
-            let extent = past.extent;
-            if extent.generation != head.generation || head.position < extent.floor {
-                tracing::warn!(from = %head, to = extent.head, "the hub cannot go on where it was, and starts anew");
-                self.hub.restart(EventId::new(extent.generation, extent.head));
-                return Ok(());
-            }
-            let last: Option<EventId> = past.changes.last().map(|change: &Published| change.event_id);
-            // The hub takes what follows its head, and nobody else feeds it.
-            if !self.hub.publish(past.changes) || last.is_none_or(|last| last.position >= extent.head) {
-                return Ok(());
-            }
         }
     }
 }

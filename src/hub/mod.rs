@@ -25,7 +25,7 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    change::{EventId, History, PastUnavailable, Position, Published},
+    change::{EventId, History, Past, PastUnavailable, Position, Published},
     frame::{Frame, ResetReason},
 };
 pub use pages::PageOptions;
@@ -36,6 +36,9 @@ pub use subscription::Subscription;
 
 /// Into how many parts the keep-alive round is cut, so that it never is one burst.
 const PARTS: u64 = 16;
+
+/// Changes read from the log at once to bring the ring to the head.
+const CATCH_UP: usize = 512;
 
 /// How the hub behaves.
 #[derive(Debug, Clone, Copy)]
@@ -151,6 +154,27 @@ impl Hub {
             concerned.iter().for_each(|slot| slot.waker.wake());
         }
         complete
+    }
+
+    /// Reads the log from the head of the ring up to its own, and starts anew where that cannot be.
+    ///
+    /// # Errors
+    /// When the log cannot be read; what was read until then is kept.
+    pub async fn catch_up(&self) -> Result<(), PastUnavailable> {
+        loop {
+            let head = self.head();
+            let Past { extent, changes } = self.0.pages.history().past(head.position, CATCH_UP).await?;
+            if extent.generation != head.generation || head.position < extent.floor {
+                tracing::warn!(from = %head, to = extent.head, "the hub cannot go on where it was, and starts anew");
+                self.restart(EventId::new(extent.generation, extent.head));
+                return Ok(());
+            }
+            let last = changes.last().map(|change| change.event_id.position);
+            // The ring takes what follows its head, and nobody else feeds it.
+            if !self.publish(changes) || last.is_none_or(|last| last >= extent.head) {
+                return Ok(());
+            }
+        }
     }
 
     /// Starts anew at `head`, of another generation or past a hole that cannot be filled. Subscribers are told.
