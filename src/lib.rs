@@ -36,6 +36,7 @@
 //! | [`edge`] | how connections come in |
 //! | [`config`], `mistakes` | settings, and all that is wrong with them at once |
 //! | [`app`] | builds the parts, runs them, stops them in order |
+//! | `failpoint` | where a test lets the process die |
 //! | [`cli`], [`dev`], [`demo`] | the commands; private servers to try it out; a file of messages to look at |
 //!
 //! # What never happens
@@ -56,6 +57,7 @@ pub mod cursor;
 pub mod demo;
 pub mod dev;
 pub mod edge;
+mod failpoint;
 pub mod frame;
 pub mod health;
 pub mod hub;

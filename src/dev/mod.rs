@@ -30,7 +30,9 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
+
+use nix::unistd::Pid;
 
 use self::directory::Directory;
 pub use self::error::DevError;
@@ -45,17 +47,74 @@ pub struct Options {
     pub redis_settings: Vec<(String, String)>,
 }
 
-/// The two running servers.
+/// One running server.
 ///
-/// [`Services::stop`] stops them and waits for it. If the value is only dropped, or the process dies, their guardians
-/// stop them a moment later.
-pub struct Services {
-    postgres: Server,
-    redis: Server,
-    database_url: String,
-    redis_url: String,
+/// [`Service::stop`] stops it and waits for it. If the value is only dropped, or the process dies, its guardian stops it
+/// a moment later.
+pub struct Service {
+    server: Server,
+    url: String,
     /// Keeps the directory locked; the last field, because fields are dropped in order.
-    _directory: Directory,
+    _directory: Arc<Directory>,
+}
+
+impl Service {
+    /// Starts PostgreSQL alone with its data under `dir`, and returns when it accepts connections.
+    ///
+    /// # Errors
+    /// See [`Services::start_with`].
+    pub async fn postgres(dir: &Path, settings: &[(String, String)]) -> Result<Self, DevError> {
+        Self::postgres_in(&Arc::new(Directory::open(dir)?), settings).await
+    }
+
+    /// Starts Redis alone with its data under `dir`, and returns when it accepts connections.
+    ///
+    /// # Errors
+    /// See [`Services::start_with`].
+    pub async fn redis(dir: &Path, settings: &[(String, String)]) -> Result<Self, DevError> {
+        Self::redis_in(&Arc::new(Directory::open(dir)?), settings).await
+    }
+
+    async fn postgres_in(directory: &Arc<Directory>, settings: &[(String, String)]) -> Result<Self, DevError> {
+        let (server, port) = postgres::start(directory, settings).await?;
+        let url = format!("postgres://rowcast:{}@127.0.0.1:{port}/rowcast", directory.password);
+        Ok(Self { server, url, _directory: Arc::clone(directory) })
+    }
+
+    async fn redis_in(directory: &Arc<Directory>, settings: &[(String, String)]) -> Result<Self, DevError> {
+        let (server, port) = redis::start(directory, settings).await?;
+        // It names the user, since `redis-cli` takes an empty name for a name.
+        let url = format!("redis://default:{}@127.0.0.1:{port}", directory.password);
+        Ok(Self { server, url, _directory: Arc::clone(directory) })
+    }
+
+    /// Where it is: PostgreSQL's database `rowcast`, as its owner, who is a superuser here; or Redis.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The process id of the server, unless it has ended.
+    pub fn id(&self) -> Option<Pid> {
+        self.server.id()
+    }
+
+    /// Waits until it ends by itself, and says how, and what its log says.
+    ///
+    /// Dropping the future and calling again loses nothing.
+    pub async fn ended(&mut self) -> DevError {
+        self.server.ended().await
+    }
+
+    /// Stops it and waits for it: politely first, and by force when it takes too long.
+    pub async fn stop(self) {
+        self.server.stop().await;
+    }
+}
+
+/// PostgreSQL and Redis, running in one directory.
+pub struct Services {
+    postgres: Service,
+    redis: Service,
 }
 
 impl Services {
@@ -63,7 +122,6 @@ impl Services {
     /// accept connections.
     ///
     /// # Errors
-    ///
     /// See [`start_with`](Self::start_with).
     pub async fn start(dir: &Path) -> Result<Self, DevError> {
         Self::start_with(dir, Options::default()).await
@@ -72,18 +130,17 @@ impl Services {
     /// Starts both servers as [`start`](Self::start) does, with settings of one's own.
     ///
     /// # Errors
-    ///
     /// If a program is not installed, the directory is in use or cannot be written, or a server does not come up.
     /// What was started until then is stopped.
     pub async fn start_with(dir: &Path, options: Options) -> Result<Self, DevError> {
-        let directory = Directory::open(dir)?;
+        let directory = Arc::new(Directory::open(dir)?);
         let started = tokio::join!(
-            postgres::start(&directory, &options.postgres_settings),
-            redis::start(&directory, &options.redis_settings),
+            Service::postgres_in(&directory, &options.postgres_settings),
+            Service::redis_in(&directory, &options.redis_settings),
         );
         match started {
-            (Ok(postgres), Ok(redis)) => Ok(Self::of(directory, postgres, redis)),
-            (Ok((survivor, _)), Err(error)) | (Err(error), Ok((survivor, _))) => {
+            (Ok(postgres), Ok(redis)) => Ok(Self { postgres, redis }),
+            (Ok(survivor), Err(error)) | (Err(error), Ok(survivor)) => {
                 survivor.stop().await;
                 Err(error)
             }
@@ -91,25 +148,14 @@ impl Services {
         }
     }
 
-    fn of(directory: Directory, (postgres, postgres_port): (Server, u16), (redis, redis_port): (Server, u16)) -> Self {
-        let password = &directory.password;
-        Self {
-            database_url: format!("postgres://rowcast:{password}@127.0.0.1:{postgres_port}/rowcast"),
-            redis_url: format!("redis://default:{password}@127.0.0.1:{redis_port}"),
-            postgres,
-            redis,
-            _directory: directory,
-        }
-    }
-
-    /// The URL of the database `rowcast`, as its owner, who is a superuser here.
+    /// The URL of the database.
     pub fn database_url(&self) -> &str {
-        &self.database_url
+        self.postgres.url()
     }
 
-    /// The URL of Redis. It names the user, since `redis-cli` takes an empty name for a name.
+    /// The URL of Redis.
     pub fn redis_url(&self) -> &str {
-        &self.redis_url
+        self.redis.url()
     }
 
     /// Waits until one of the two servers ends by itself, and says which, how, and what its log says.
@@ -122,7 +168,7 @@ impl Services {
         }
     }
 
-    /// Stops both servers and waits for them: politely first, and by force when they take too long.
+    /// Stops both servers and waits for them.
     pub async fn stop(self) {
         tokio::join!(self.postgres.stop(), self.redis.stop());
     }

@@ -109,7 +109,7 @@ impl Cluster {
         command
     }
 
-    /// Resolves when the server `pid` has written into its pid file that it takes connections.
+    /// Resolves when the server `pid` has written into its pid file that it takes connections, as a standby maybe.
     async fn ready(&self, pid: Option<Pid>) {
         while self.pid_file() != (pid, true) {
             sleep(PACE).await;
@@ -120,7 +120,7 @@ impl Cluster {
     fn pid_file(&self) -> (Option<Pid>, bool) {
         let text = fs::read_to_string(self.data.join("postmaster.pid")).unwrap_or_default();
         let pid = text.lines().next().and_then(|line| line.trim().parse().ok()).map(Pid::from_raw);
-        let ready = text.lines().nth(7).is_some_and(|line| line.trim() == "ready");
+        let ready = text.lines().nth(7).is_some_and(|line| ["ready", "standby"].contains(&line.trim()));
         (pid, ready)
     }
 

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use super::Status;
 use crate::{
     change::{EventId, History as _, PastUnavailable},
+    failpoint,
     redis::{Publisher, RedisError},
     store::Store,
 };
@@ -123,6 +124,7 @@ impl<'a> Carrier<'a> {
                 return Err(Trouble::Nothing { at, head });
             }
             at = self.publisher.publish(at, &past.changes, skip).await?.unwrap_or(at);
+            failpoint::pass("published");
             self.note(head, at);
         }
     }

@@ -21,6 +21,7 @@ use tokio::{sync::watch, time::Instant};
 use super::{Ended, Options};
 use crate::{
     change::EventId,
+    failpoint,
     store::{bell::Bell, leader::Leadership},
 };
 
@@ -73,6 +74,7 @@ impl<'a> Ticker<'a> {
     /// Positions what is there; whether there was anything.
     async fn look(&mut self) -> Result<bool, Ended> {
         let Some(head) = tokio::time::timeout(PATIENCE, self.tick()).await?? else { return Ok(false) };
+        failpoint::pass("ticked");
         self.heads.send_replace(head);
         if self.failing.load(Ordering::Relaxed) {
             self.leadership.ring().await?;

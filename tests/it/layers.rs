@@ -8,7 +8,7 @@ use std::{
 
 /// Each layer may use itself and those before it.
 const LAYERS: [(&str, &[&str]); 5] = [
-    ("words", &["change", "cursor", "frame", "message", "timestamp"]),
+    ("words", &["change", "cursor", "failpoint", "frame", "message", "timestamp"]),
     ("adapters", &["redis", "store"]),
     ("engine", &["hub", "intake", "relay"]),
     ("doors", &["api", "demo", "health"]),
