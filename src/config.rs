@@ -136,8 +136,8 @@ pub struct Settings {
     #[arg(long, env, default_value = "100ms", value_parser = span, help_heading = "Feed")]
     pub relay_linger: Duration,
 
-    /// After how long without a sign of life another node takes the lead; one comes every second, so 3s at least
-    #[arg(long, env, default_value = "5s", value_parser = patience, help_heading = "Feed")]
+    /// After how long without a sign of life another node takes the lead; one comes every second, so 2s at least
+    #[arg(long, env, default_value = "3s", value_parser = patience, help_heading = "Feed")]
     pub relay_stalled: Duration,
 
     /// The most changes in a tick: readers hold one in memory
@@ -280,7 +280,7 @@ fn span(text: &str) -> Result<Duration, String> {
 
 fn patience(text: &str) -> Result<Duration, String> {
     match span(text)? {
-        short if short < Duration::from_secs(3) => Err("must be 3s or more".to_owned()),
+        short if short < Duration::from_secs(2) => Err("must be 2s or more".to_owned()),
         enough => Ok(enough),
     }
 }

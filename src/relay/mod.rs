@@ -23,7 +23,8 @@ use crate::{
 use publisher::{Carrier, PublishError};
 use ticker::Ticker;
 
-/// How long to wait before trying to lead again, while another node leads.
+/// How long to wait before trying to lead again, while another node leads. With the patience of `stalled` (3 s) it bounds
+/// how long nobody may lead: less than 5 s.
 const STANDBY: Duration = Duration::from_secs(1);
 
 /// The same after trouble: maybe nobody leads.

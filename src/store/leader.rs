@@ -20,29 +20,42 @@ pub struct Leadership {
 }
 
 impl Store {
-    /// Takes the lead if nobody has it. A leader without a sign of life for `stalled` loses it, for the next attempt.
+    /// Takes the lead if nobody has it, or from a leader without a sign of life for `stalled`.
     ///
     /// # Errors
     /// When PostgreSQL cannot be reached.
     pub async fn lead(&self, node: &str, stalled: Duration) -> Result<Option<Leadership>, StoreError> {
         let mut session = PgConnection::connect_with(&self.direct).await?;
-        let lock = sqlx::query_scalar("select pg_try_advisory_lock($1)").bind(LOCK);
-        if lock.fetch_one(&mut session).await? {
-            let mut leadership = Leadership { session };
-            leadership.stamp(node).await?;
-            return Ok(Some(leadership));
+        // At once after the stalled one is gone: it was silent for long enough.
+        let free =
+            lock(&mut session).await? || (end_stalled(&mut session, stalled).await? && lock(&mut session).await?);
+        if !free {
+            session.close().await?;
+            return Ok(None);
         }
-        let ended = sqlx::query(END_STALLED).bind(stalled.as_secs_f64()).bind(LOCK).execute(&mut session).await?;
-        if ended.rows_affected() > 0 {
-            tracing::warn!("ended the session of a leader that gave no sign of life");
-        }
-        session.close().await?;
-        Ok(None)
+        let mut leadership = Leadership { session };
+        leadership.stamp(node).await?;
+        Ok(Some(leadership))
     }
 }
 
+async fn lock(session: &mut PgConnection) -> Result<bool, StoreError> {
+    let lock = sqlx::query_scalar("select pg_try_advisory_lock($1)").bind(LOCK);
+    Ok(lock.fetch_one(session).await?)
+}
+
+async fn end_stalled(session: &mut PgConnection, stalled: Duration) -> Result<bool, StoreError> {
+    let ended = sqlx::query(END_STALLED).bind(stalled.as_secs_f64()).bind(LOCK).execute(session).await?;
+    let any = ended.rows_affected() > 0;
+    if any {
+        tracing::warn!("ended the session of a leader that gave no sign of life");
+    }
+    Ok(any)
+}
+
 /// A backend in the middle of a statement is at work, however long it takes: only one that waits for its client stalls.
-const END_STALLED: &str = "select pg_terminate_backend(a.pid)
+/// It has a second to go.
+const END_STALLED: &str = "select pg_terminate_backend(a.pid, 1000)
        from feed.state s
        join pg_stat_activity a on a.pid = s.leader_pid and a.datname = current_database()
        join pg_locks l on l.pid = a.pid and l.locktype = 'advisory' and l.granted

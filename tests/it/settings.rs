@@ -39,7 +39,7 @@ async fn all_mistakes_are_told_at_once() {
         ("MAX_CONTENT", "0"),
         ("MAX_STREAMS", "-1"),
         ("KEEP_ALIVE", "soon"),
-        ("RELAY_STALLED", "2s"),
+        ("RELAY_STALLED", "1s"),
         ("PAGE_CHANGES", "0"),
         ("DATABASE_CONNECTIONS", "0"),
         ("TICK_CHANGES", "many"),
