@@ -152,5 +152,10 @@ fn for_log(options: PgConnectOptions) -> PgConnectOptions {
         ("tcp_keepalives_interval", "2"),
         ("tcp_keepalives_count", "3"),
         ("idle_in_transaction_session_timeout", "5s"),
+        // What an administrator sets for a role or a database is meant for others: a tick takes what it takes, and a
+        // bell is silent for hours. PostgreSQL before 14 knows no idle_session_timeout, and would refuse us.
+        ("statement_timeout", "0"),
+        ("lock_timeout", "0"),
+        ("idle_session_timeout", "0"),
     ])
 }

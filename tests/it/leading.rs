@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use fastrand::Rng;
-use sqlx::{Executor, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use crate::{
     oracle::{assert_told, restless, steady},
@@ -166,6 +166,45 @@ async fn a_leader_that_stalls_is_replaced_within_five_seconds() {
 
 async fn leader_pid(session: &mut PgConnection) -> i32 {
     sqlx::query_scalar("select leader_pid from feed.state").fetch_one(session).await.unwrap()
+}
+
+/// What an administrator may well set for a database; here with spans that nothing in it survives.
+const TIMEOUTS: [&str; 3] = ["statement_timeout = '1ms'", "lock_timeout = '1ms'", "idle_session_timeout = '100ms'"];
+
+#[tokio::test]
+async fn timeouts_that_an_administrator_sets_for_others_do_not_stop_the_feed() {
+    let world = World::migrated().await;
+    world
+        .sql("insert into messages (content, sender_id) select n, gen_random_uuid() from generate_series(1, 5000) n")
+        .await;
+    let (mut session, name) = (world.session().await, world.database_url.rsplit_once('/').unwrap().1);
+    for timeout in TIMEOUTS {
+        session.execute(AssertSqlSafe(format!("alter database {name} set {timeout}"))).await.unwrap();
+    }
+    let node = world.node().await;
+    let mut stream = node.open("", Some("1-0")).await;
+    assert_eq!(stream.next().await.kind(), "connected");
+    saw(&mut stream, 5000).await;
+    let (leader, bell) = (leader_pid(&mut session).await, bell(&mut session).await);
+    // The row that the leader stamps is locked, until it waits.
+    let mut lock = session.begin().await.unwrap();
+    lock.execute("update feed.state set leader = leader").await.unwrap();
+    let waiting = "select count(*) from pg_stat_activity where pid = $1 and wait_event_type = 'Lock'";
+    until("the leader waits", async || {
+        sqlx::query_scalar::<_, i64>(waiting).bind(leader).fetch_one(&mut *lock).await.unwrap() == 1
+    })
+    .await;
+    lock.commit().await.unwrap();
+    node.say(message("after")).await;
+    assert_eq!(stream.next().await.content(), "after");
+    assert_eq!((leader_pid(&mut session).await, self::bell(&mut session).await), (leader, bell));
+}
+
+/// The session that hears the leader's bell.
+async fn bell(session: &mut PgConnection) -> i32 {
+    let listening = "select coalesce(max(pid), 0) from pg_stat_activity
+        where datname = current_database() and query ilike 'listen%feed_wake%'";
+    sqlx::query_scalar(listening).fetch_one(session).await.unwrap()
 }
 
 /// A standby server that is promoted is on another timeline; here the database is made to believe that it was.
