@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How often the log is looked at while the bus is down and no bell rings.
-const POLL: Duration = Duration::from_secs(1);
+const POLL: Duration = Duration::from_millis(500);
 
 /// Signals handled at once, so that a burst is one write to each subscriber.
 const BATCH: usize = 512;

@@ -1,7 +1,7 @@
 //! The receiving end of the bus: one subscription per node, for all channels.
 //!
 //! One connection, so that the order across channels holds. A subscription can go deaf without an error (a failover, a
-//! proxy): the heartbeat tells, since it comes every second as long as anyone leads.
+//! proxy): the heartbeat tells, since it comes every half second as long as anyone leads.
 
 use std::time::Duration;
 
@@ -16,8 +16,9 @@ use crate::change::{Channel, EventId, Published, Signal};
 /// Signals that wait for the node. Beyond that they are dropped, like anything Redis loses: the log has them.
 const PENDING: usize = 4096;
 
-/// Silence after which the subscription is taken for deaf: three heartbeats and some patience.
-const SILENCE: Duration = Duration::from_secs(5);
+/// Silence after which the subscription is taken for deaf: three heartbeats. With the reading of the log that follows,
+/// streams are live again within two seconds.
+const SILENCE: Duration = Duration::from_millis(1500);
 
 /// How long to wait before trying again.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -30,10 +31,10 @@ pub fn subscribe(redis: Redis, stop: CancellationToken) -> Bus {
     let (out, bus) = mpsc::channel(PENDING);
     tokio::spawn(async move {
         let listen = async {
-            let mut warned = false;
+            let mut trouble = false;
             loop {
-                if let Err(error) = listen(&redis, &out, &mut warned).await
-                    && !std::mem::replace(&mut warned, true)
+                if let Err(error) = listen(&redis, &out, &mut trouble).await
+                    && !std::mem::replace(&mut trouble, true)
                 {
                     tracing::warn!(%error, "the bus is down; changes are read from the log");
                 }
@@ -56,15 +57,15 @@ enum Deaf {
     Timeout(#[from] tokio::time::error::Elapsed),
     #[error("Redis closed the subscription")]
     Closed,
-    #[error("no heartbeat for {}s", SILENCE.as_secs())]
+    #[error("no heartbeat for {}s", SILENCE.as_secs_f64())]
     Silent,
 }
 
-/// Listens as long as anything is heard. Trouble is new trouble once a subscription has worked.
-async fn listen(redis: &Redis, out: &mpsc::Sender<Signal>, warned: &mut bool) -> Result<(), Deaf> {
+/// Listens as long as anything is heard. After trouble, only what is heard shows that it is over: while nobody leads, one
+/// subscription after the other is silent.
+async fn listen(redis: &Redis, out: &mpsc::Sender<Signal>, trouble: &mut bool) -> Result<(), Deaf> {
     let mut subscription = tokio::time::timeout(TIMEOUT, connect(redis)).await??;
-    *warned = false;
-    if out.send(Signal::Up).await.is_err() {
+    if !*trouble && out.send(Signal::Up).await.is_err() {
         return Ok(());
     }
     let heartbeat = redis.name(HEARTBEAT);
@@ -72,6 +73,9 @@ async fn listen(redis: &Redis, out: &mpsc::Sender<Signal>, warned: &mut bool) ->
     loop {
         let message = tokio::time::timeout(SILENCE, messages.next()).await.map_err(|_| Deaf::Silent)?;
         let message = message.ok_or(Deaf::Closed)?;
+        if std::mem::take(trouble) && out.send(Signal::Up).await.is_err() {
+            return Ok(());
+        }
         let text = String::from_utf8_lossy(message.get_payload_bytes()).into_owned();
         let signal = match message.get_channel_name() == heartbeat {
             true => head(&text),

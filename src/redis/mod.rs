@@ -11,7 +11,7 @@ pub use bus::{Bus, subscribe};
 pub use publish::Publisher;
 
 /// How long a connection, and a command on it, may take: a road slower than this is closed, and the log is taken.
-const TIMEOUT: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Why Redis did not do what was asked. It always may later.
 #[derive(Debug, thiserror::Error)]

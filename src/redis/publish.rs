@@ -5,7 +5,7 @@ use ::redis::{AsyncCommands, Script, aio::MultiplexedConnection};
 use super::{Redis, RedisError};
 use crate::change::{Channel, EventId, Published};
 
-/// The channel on which the relay says, every second, how far the feed has come.
+/// The channel on which the relay says, twice a second, how far the feed has come.
 pub(super) const HEARTBEAT: &str = "feed_heartbeat";
 
 /// The key of the last published position.

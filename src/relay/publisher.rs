@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How often Redis hears how far the feed has come while nothing happens. Nodes take a longer silence for deafness.
-const HEARTBEAT: Duration = Duration::from_secs(1);
+const HEARTBEAT: Duration = Duration::from_millis(500);
 
 /// How long to wait after trouble.
 const PAUSE: Duration = Duration::from_millis(250);

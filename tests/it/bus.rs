@@ -1,7 +1,7 @@
 //! The bus over Redis: complete and readable for any subscriber, and for a node never more than the fast road. Whatever
 //! becomes of Redis, streams stay live and tell each change once.
 
-use std::{cell::Cell, collections::HashMap};
+use std::{cell::Cell, collections::HashMap, time::Duration};
 
 use redis::{AsyncCommands, aio::MultiplexedConnection};
 use rowcast::{
@@ -9,6 +9,7 @@ use rowcast::{
     redis::{Publisher, Redis},
 };
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::{
     oracle::{assert_told, steady},
@@ -348,8 +349,10 @@ async fn a_redis_that_falls_silent_without_closing_is_noticed() {
     let wired = Wired::new().await;
     let mut streams = wired.streams().await;
     wired.links.iter().for_each(Link::hush);
+    let hushed = Instant::now();
     // No connection has ended: only the missing heartbeat tells.
     say_and_see(&wired.nodes[0], &mut streams, ["one", "two", "three"]).await;
+    assert!(hushed.elapsed() < Duration::from_secs(3), "two, and one for a busy machine: {:?}", hushed.elapsed());
     wired.until_bus_is(false).await;
     wired.links.iter().for_each(Link::cut);
     wired.links.iter().for_each(Link::mend);
