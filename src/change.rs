@@ -221,6 +221,19 @@ impl Published {
     }
 }
 
+/// What the relay says every half second: how far the feed has come, and the canary that came so far.
+///
+/// A canary is the instant of the leader's last sign of life, by PostgreSQL's clock. It takes the way of the changes: it
+/// is sent when all that was committed before it has been. It is no change, and takes no position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// How far the feed has come.
+    pub event_id: EventId,
+    /// The canary; none before the leader's first sign of life.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::timestamp::optional")]
+    pub canary: Option<DateTime<Utc>>,
+}
+
 /// What a node hears from the bus.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Signal {
@@ -228,8 +241,8 @@ pub enum Signal {
     Up,
     /// A change.
     Change(Published),
-    /// The feed has come this far.
-    Head(EventId),
+    /// The feed has come this far, and the canary with it.
+    Heartbeat(Heartbeat),
     /// Nothing can be heard any more.
     Down,
 }

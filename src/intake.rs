@@ -95,7 +95,7 @@ impl Intake {
                 Signal::Up => self.set_up(true),
                 Signal::Down => self.set_up(false),
                 Signal::Change(change) => changes.push(change),
-                Signal::Head(at) => head = Some(at),
+                Signal::Heartbeat(heartbeat) => head = Some(heartbeat.event_id),
             }
         }
         let complete = self.hub.publish(changes);

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{Redis, RedisError, TIMEOUT, publish::HEARTBEAT};
-use crate::change::{Channel, EventId, Published, Signal};
+use crate::change::{Channel, Published, Signal};
 
 /// Signals that wait for the node. Beyond that they are dropped, like anything Redis loses: the log has them.
 const PENDING: usize = 4096;
@@ -78,7 +78,7 @@ async fn listen(redis: &Redis, out: &mpsc::Sender<Signal>, trouble: &mut bool) -
         }
         let text = String::from_utf8_lossy(message.get_payload_bytes()).into_owned();
         let signal = match message.get_channel_name() == heartbeat {
-            true => head(&text),
+            true => serde_json::from_str(&text).ok().map(Signal::Heartbeat),
             false => change(text),
         };
         // A full queue loses the signal; the next one shows the hole.
@@ -94,14 +94,6 @@ async fn connect(redis: &Redis) -> Result<PubSub, RedisError> {
     channels.push(redis.name(HEARTBEAT));
     subscription.subscribe(channels).await?;
     Ok(subscription)
-}
-
-fn head(text: &str) -> Option<Signal> {
-    #[derive(serde::Deserialize)]
-    struct Heartbeat {
-        event_id: EventId,
-    }
-    serde_json::from_str(text).ok().map(|Heartbeat { event_id }| Signal::Head(event_id))
 }
 
 /// Anyone may publish on a channel: what is no change is passed over.

@@ -3,7 +3,7 @@
 use ::redis::{AsyncCommands, Script, aio::MultiplexedConnection};
 
 use super::{Redis, RedisError};
-use crate::change::{Channel, EventId, Published};
+use crate::change::{Channel, EventId, Heartbeat, Published};
 
 /// The channel on which the relay says, twice a second, how far the feed has come.
 pub(super) const HEARTBEAT: &str = "feed_heartbeat";
@@ -64,13 +64,13 @@ impl Publisher {
         Ok(last.parse().ok())
     }
 
-    /// Says how far the feed has come.
+    /// Says how far the feed has come, and the canary with it.
     ///
     /// # Errors
     /// When Redis does not answer.
-    pub async fn heartbeat(&mut self, head: EventId) -> Result<(), RedisError> {
+    pub async fn heartbeat(&mut self, heartbeat: Heartbeat) -> Result<(), RedisError> {
         let channel = self.redis.name(HEARTBEAT);
-        let beat = format!("{{\"event_id\":\"{head}\"}}");
+        let beat = serde_json::json!(heartbeat).to_string();
         self.run(async move |mut redis| redis.publish(channel, beat).await).await
     }
 

@@ -3,6 +3,9 @@
 //! The leader runs two loops that do not wait for each other. The ticker gives positions, in PostgreSQL, durably. The
 //! publisher carries what has a position to Redis. When Redis is away, ticks go on, and the log serves.
 //!
+//! Every second the leader gives a sign of life in PostgreSQL. Its instant is the canary, which takes the way of the
+//! changes from there to every node: whoever hears a new one knows that all before it has come.
+//!
 //! A crash between the two loses nothing: Redis knows the last position that it has published, and the next leader goes
 //! on after it. A leader that wakes from a long stop finds its session ended, so it can tick no more; a publication it
 //! may still send is dropped by Redis, which has that position already.
@@ -16,7 +19,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    change::EventId,
+    change::{EventId, Heartbeat},
     redis::{Publisher, Redis},
     store::{Cut, Keep, Store, StoreError, bell},
 };
@@ -126,11 +129,11 @@ impl Relay {
         tracing::info!(%head, "the relay leads");
         self.status.send_replace(Status { leading: true, head: Some(head), published });
 
-        let (heads, seen) = watch::channel(head);
+        let (heart, felt) = watch::channel(Heartbeat { event_id: head, canary: None });
         let failing = Arc::default();
         let bell = self.store.bell(bell::WAKE).await?;
-        let ticker = Ticker::new(leadership, bell, &self.options, heads, Arc::clone(&failing));
-        let carrier = Carrier::new(publisher, self.store.clone(), seen, failing, &self.status);
+        let ticker = Ticker::new(leadership, bell, &self.options, heart, Arc::clone(&failing));
+        let carrier = Carrier::new(publisher, self.store.clone(), felt, failing, &self.status);
         tokio::select! {
             ended = ticker.run() => ended,
             ended = carrier.run() => Err(ended.into()),

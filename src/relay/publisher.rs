@@ -11,17 +11,16 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use super::Status;
 use crate::{
-    change::{EventId, History as _, PastUnavailable},
-    failpoint,
+    change::{EventId, Heartbeat, History as _, PastUnavailable},
     redis::{Publisher, RedisError},
     store::Store,
 };
 
-/// How often Redis hears how far the feed has come while nothing happens. Nodes take a longer silence for deafness.
+/// How often Redis hears how far the feed has come, whatever else it hears. Nodes take a longer silence for deafness.
 const HEARTBEAT: Duration = Duration::from_millis(500);
 
 /// How long to wait after trouble.
@@ -52,7 +51,7 @@ enum Trouble {
 pub(super) struct Carrier<'a> {
     publisher: Publisher,
     store: Store,
-    heads: watch::Receiver<EventId>,
+    heart: watch::Receiver<Heartbeat>,
     failing: Arc<AtomicBool>,
     status: &'a watch::Sender<Status>,
 }
@@ -61,11 +60,11 @@ impl<'a> Carrier<'a> {
     pub(super) fn new(
         publisher: Publisher,
         store: Store,
-        heads: watch::Receiver<EventId>,
+        heart: watch::Receiver<Heartbeat>,
         failing: Arc<AtomicBool>,
         status: &'a watch::Sender<Status>,
     ) -> Self {
-        Self { publisher, store, heads, failing, status }
+        Self { publisher, store, heart, failing, status }
     }
 
     pub(super) async fn run(mut self) -> PublishError {
@@ -84,34 +83,38 @@ impl<'a> Carrier<'a> {
     }
 
     async fn carry(&mut self) -> Result<Infallible, Trouble> {
-        let head = *self.heads.borrow();
+        let head = self.heart.borrow().event_id;
         // A Redis without a position has no subscriber that has seen one either: nodes fill the hole from the log.
         let mut at = self.publisher.position().await?.unwrap_or(head);
-        at = self.publish(at).await?;
         // At once: nodes that are of another generation, or have missed something meanwhile, wait for this.
-        self.publisher.heartbeat(at).await?;
+        let mut due = Instant::now();
         loop {
-            at = self.publish(at).await?;
+            let heartbeat = self.publish(at).await?;
+            at = heartbeat.event_id;
+            if due <= Instant::now() {
+                self.publisher.heartbeat(heartbeat).await?;
+                due = Instant::now() + HEARTBEAT;
+            }
             if self.failing.swap(false, Ordering::Relaxed) {
                 tracing::info!("publishing works again");
             }
-            let more = self.heads.wait_for(|head| *head != at);
-            if tokio::time::timeout(HEARTBEAT, more).await.is_err() {
-                self.publisher.heartbeat(at).await?;
-            }
+            let more = self.heart.wait_for(|now| now.event_id != at);
+            // Either way there is something to do.
+            let _ = tokio::time::timeout_at(due, more).await;
         }
     }
 
-    /// Publishes from `at` up to the head; where Redis is then.
-    async fn publish(&mut self, mut at: EventId) -> Result<EventId, Trouble> {
+    /// Publishes from `at` up to the head. All that was committed before the canary that it returns is in Redis then.
+    async fn publish(&mut self, mut at: EventId) -> Result<Heartbeat, Trouble> {
         loop {
-            let head = *self.heads.borrow();
+            let heartbeat = *self.heart.borrow();
+            let head = heartbeat.event_id;
             if at > head {
                 return Err(PublishError::Ahead { redis: at, head }.into());
             }
             if at == head {
                 self.note(head, at);
-                return Ok(at);
+                return Ok(heartbeat);
             }
             let past = self.store.past(at.position, BATCH).await?;
             let extent = past.extent;

@@ -16,12 +16,12 @@ use std::{
     time::Duration,
 };
 
+use chrono::{DateTime, Utc};
 use tokio::{sync::watch, time::Instant};
 
 use super::{Ended, Options};
 use crate::{
-    change::EventId,
-    failpoint,
+    change::Heartbeat,
     store::{bell::Bell, leader::Leadership},
 };
 
@@ -35,10 +35,11 @@ pub(super) struct Ticker<'a> {
     leadership: Leadership,
     bell: Bell,
     options: &'a Options,
-    heads: watch::Sender<EventId>,
+    /// How far the feed has come, and the last sign of life before that.
+    heart: watch::Sender<Heartbeat>,
     /// Redis cannot be reached: nodes wait for our bell instead.
     failing: Arc<AtomicBool>,
-    stamped: Instant,
+    stamped: Option<Instant>,
 }
 
 impl<'a> Ticker<'a> {
@@ -46,10 +47,10 @@ impl<'a> Ticker<'a> {
         leadership: Leadership,
         bell: Bell,
         options: &'a Options,
-        heads: watch::Sender<EventId>,
+        heart: watch::Sender<Heartbeat>,
         failing: Arc<AtomicBool>,
     ) -> Self {
-        Self { leadership, bell, options, heads, failing, stamped: Instant::now() }
+        Self { leadership, bell, options, heart, failing, stamped: None }
     }
 
     pub(super) async fn run(mut self) -> Result<(), Ended> {
@@ -73,22 +74,29 @@ impl<'a> Ticker<'a> {
 
     /// Positions what is there; whether there was anything.
     async fn look(&mut self) -> Result<bool, Ended> {
-        let Some(head) = tokio::time::timeout(PATIENCE, self.tick()).await?? else { return Ok(false) };
-        failpoint::pass("ticked");
-        self.heads.send_replace(head);
-        if self.failing.load(Ordering::Relaxed) {
+        // First the canary, then the tick: so all that was committed before the canary has its position by then.
+        let canary = self.stamp().await?;
+        let head = tokio::time::timeout(PATIENCE, self.leadership.tick(self.options.cut)).await??;
+        self.heart.send_if_modified(|last| {
+            let now = Heartbeat { event_id: head.unwrap_or(last.event_id), canary: canary.or(last.canary) };
+            std::mem::replace(last, now) != now
+        });
+        if head.is_some() && self.failing.load(Ordering::Relaxed) {
             self.leadership.ring().await?;
         }
-        Ok(true)
+        Ok(head.is_some())
     }
 
-    async fn tick(&mut self) -> Result<Option<EventId>, Ended> {
+    /// Gives a sign of life, if it is time to. Who cannot do so in time is stalled, and gives up before others end it.
+    async fn stamp(&mut self) -> Result<Option<DateTime<Utc>>, Ended> {
         // Half of it: a look that comes a moment early must not leave the stamp to the next one.
-        if self.stamped.elapsed() >= PULSE / 2 {
-            self.leadership.stamp(&self.options.node).await?;
-            self.stamped = Instant::now();
+        if self.stamped.is_some_and(|at| at.elapsed() < PULSE / 2) {
+            return Ok(None);
         }
-        Ok(self.leadership.tick(self.options.cut).await?)
+        let stamp = self.leadership.stamp(&self.options.node);
+        let canary = tokio::time::timeout(self.options.stalled, stamp).await??;
+        self.stamped = Some(Instant::now());
+        Ok(Some(canary))
     }
 
     /// Lowers the flag; false if there is work after all.

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use sqlx::{Connection, PgConnection};
 
 use super::{Store, StoreError, bell};
@@ -67,14 +68,14 @@ impl Leadership {
         &mut self.session
     }
 
-    /// Gives a sign of life.
+    /// Gives a sign of life; its instant, by PostgreSQL's clock.
     ///
     /// # Errors
     /// When the session is lost.
-    pub async fn stamp(&mut self, node: &str) -> Result<(), StoreError> {
-        let stamp = "update feed.state set leader = $1, leader_pid = pg_backend_pid(), leader_seen = clock_timestamp()";
-        sqlx::query(stamp).bind(node).execute(&mut self.session).await?;
-        Ok(())
+    pub async fn stamp(&mut self, node: &str) -> Result<DateTime<Utc>, StoreError> {
+        let stamp = "update feed.state set leader = $1, leader_pid = pg_backend_pid(), leader_seen = clock_timestamp()
+             returning leader_seen";
+        Ok(sqlx::query_scalar(stamp).bind(node).fetch_one(&mut self.session).await?)
     }
 
     /// Tells writers whether they need to ring.
