@@ -14,6 +14,12 @@
 //! [`hub`] keeps them as ready [`frame`]s and wakes whom they concern →
 //! [`api`] hands out each subscription as the body of `GET /stream`.
 //!
+//! # The route of a canary
+//!
+//! Every second the leader gives a sign of life ([`store`]). Its instant goes with the head from ticker to publisher
+//! ([`relay`]), behind the changes in a heartbeat over [`redis`], and to the [`intake`] of every node. It is no change: it has
+//! no position, and nobody sees it. [`health`] judges by it whether changes come through, and at which stage they do not.
+//!
 //! # The route of a subscriber
 //!
 //! `GET /stream` with a `Last-Event-ID` → [`api`] reads the position → [`hub`] attaches a cursor → behind the ring the
@@ -31,7 +37,7 @@
 //! | [`relay`] | the leader's work: from the log to positions, from positions to the bus |
 //! | [`hub`] | ring, rooms, subscriptions: from a position to a subscriber |
 //! | [`intake`] | keeps the hub at the head, from the bus or from the log |
-//! | [`health`] | how every part of the node is |
+//! | [`health`] | whether changes come through, stage by stage; how every part of the node is |
 //! | [`api`] | the HTTP contract: resources, problems, the OpenAPI document |
 //! | [`edge`] | how connections come in |
 //! | [`config`], `mistakes` | settings, and all that is wrong with them at once |

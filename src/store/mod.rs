@@ -9,6 +9,7 @@ mod log;
 mod messages;
 mod retention;
 mod tick;
+mod vitals;
 
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use sqlx::{
 pub use messages::Query;
 pub use retention::{Keep, Trimmed};
 pub use tick::{Cut, Head};
+pub use vitals::Vitals;
 
 /// The migrations, embedded in the binary.
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
@@ -114,15 +116,6 @@ impl Store {
         let mut session = PgConnection::connect_with(&self.direct).await?;
         MIGRATIONS.run(&mut session).await?;
         session.close().await?;
-        Ok(())
-    }
-
-    /// Whether PostgreSQL answers.
-    ///
-    /// # Errors
-    /// When it does not.
-    pub async fn ping(&self) -> Result<(), StoreError> {
-        self.in_time(sqlx::query("select 1").execute(&self.http)).await?;
         Ok(())
     }
 

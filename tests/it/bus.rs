@@ -213,12 +213,12 @@ async fn a_node_that_missed_changes_reads_them_from_the_log_when_a_later_one_com
     let (mut listener, mut live) = (Listener::on(&world, &CHANNELS).await, node.stream("").await);
     node.say(message("zero")).await;
     live.next().await;
-    let mut deaf = Lagging::start(&world).await;
+    let mut deaf = Lagging::start(&world, "1-1").await;
     let mut stream = deaf.node.stream("").await;
     say_and_see(&node, std::slice::from_mut(&mut live), ["lost", "lost too", "heard"]).await;
     let heard = listener.take(4).await.remove(3);
     deaf.tell(&heard.channel, &heard.text).await;
-    let events = deaf.telling_head("1-1", stream.take(3)).await;
+    let events = stream.take(3).await;
     assert_eq!(events.iter().map(Event::content).collect::<Vec<_>>(), ["lost", "lost too", "heard"]);
     assert_eq!(raw(&events[2]), heard.text);
 }

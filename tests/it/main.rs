@@ -18,6 +18,7 @@ mod outage;
 mod pagination;
 mod problems;
 mod readme;
+mod ready;
 mod resume;
 mod retention;
 mod settings;

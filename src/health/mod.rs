@@ -1,0 +1,141 @@
+//! How the node is: whether changes come through, stage by stage, and every part with its age and counts.
+//!
+//! That all parts answer proves no delivery. So a canary takes the way of the changes, every second, from PostgreSQL over
+//! the relay and Redis to every node, and each stage is judged by how old the last proof of it is (see `stage`).
+
+mod report;
+mod stage;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{sync::watch, time::Instant};
+
+use crate::{
+    hub::Hub,
+    intake, relay,
+    store::{Store, Vitals},
+};
+pub use report::{BusPart, HubPart, PostgresPart, RelayPart, Report};
+use stage::Signs;
+pub use stage::Verdict;
+
+/// How long PostgreSQL has to answer before it counts as away.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Looks at every part of the node; a cheap handle.
+#[derive(Clone)]
+pub struct Health {
+    store: Store,
+    hub: Hub,
+    intake: watch::Receiver<intake::Status>,
+    relay: watch::Receiver<relay::Status>,
+    draining: Arc<AtomicBool>,
+    started: Instant,
+}
+
+impl Health {
+    /// Watches these parts.
+    pub fn new(
+        store: Store,
+        hub: Hub,
+        intake: watch::Receiver<intake::Status>,
+        relay: watch::Receiver<relay::Status>,
+    ) -> Self {
+        Self { store, hub, intake, relay, draining: Arc::default(), started: Instant::now() }
+    }
+
+    /// Waits until the node's hub has once been at the head.
+    pub async fn caught_up(&self) {
+        // The intake outlives whoever waits; were it gone, there would be nothing to wait for.
+        let _ = self.intake.clone().wait_for(|intake| !intake.behind).await;
+    }
+
+    /// From now on the node is not ready: it goes away.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the node may take traffic. Without Redis it may: the log serves.
+    pub async fn verdict(&self) -> Verdict {
+        let (postgres, _) = self.postgres().await;
+        self.judge(postgres)
+    }
+
+    /// Every part of the node.
+    pub async fn report(&self) -> Report {
+        let (vitals, answer) = self.postgres().await;
+        let Verdict { ok, reasons, stale } = self.judge(vitals.clone());
+        Report {
+            ok,
+            reasons,
+            stale,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_seconds: self.started.elapsed().as_secs_f64(),
+            postgres: PostgresPart {
+                ok: vitals.is_some(),
+                answer_ms: answer.as_secs_f64() * 1000.0,
+                captures: vitals.as_ref().map(|vitals| vitals.captures),
+            },
+            bus: self.bus(),
+            hub: self.hub(),
+            relay: self.relay(vitals),
+        }
+    }
+
+    fn bus(&self) -> BusPart {
+        let intake = *self.intake.borrow();
+        let age = |at: Instant| at.elapsed().as_secs_f64();
+        BusPart { up: intake.up, silent_seconds: intake.heard.map(age), canary_seconds: intake.canary.map(age) }
+    }
+
+    fn hub(&self) -> HubPart {
+        let (intake, hub) = (*self.intake.borrow(), self.hub.stats());
+        HubPart {
+            head: hub.head.to_string(),
+            behind: intake.behind,
+            proved_seconds: intake.proved.elapsed().as_secs_f64(),
+            ring_changes: hub.head.position - hub.ring_floor,
+            ring_bytes: hub.ring_bytes as u64,
+            subscribers: hub.subscribers as u64,
+            resumed: hub.resumed,
+            resets: hub.resets,
+            pages: hub.pages,
+        }
+    }
+
+    fn relay(&self, vitals: Option<Vitals>) -> RelayPart {
+        let relay = *self.relay.borrow();
+        let (leader, stamped) = vitals.map(|vitals| (vitals.leader, vitals.stamped)).unwrap_or_default();
+        RelayPart {
+            leader,
+            leader_seconds: stamped.map(|age| age.as_secs_f64()),
+            leading: relay.leading,
+            head: relay.head.map(|head| head.to_string()),
+            published: relay.published.map(|published| published.to_string()),
+        }
+    }
+
+    fn judge(&self, vitals: Option<Vitals>) -> Verdict {
+        let intake = *self.intake.borrow();
+        let verdict = Verdict::of(&Signs {
+            uptime: self.started.elapsed(),
+            vitals,
+            canary: intake.canary.map(|at| at.elapsed()),
+            proved: intake.proved.elapsed(),
+        });
+        if self.draining.load(Ordering::Relaxed) { verdict.of_leaving() } else { verdict }
+    }
+
+    /// What PostgreSQL says, and how long it took.
+    async fn postgres(&self) -> (Option<Vitals>, Duration) {
+        let asked = Instant::now();
+        let answer = tokio::time::timeout(PATIENCE, self.store.vitals()).await;
+        (answer.ok().and_then(Result::ok), asked.elapsed())
+    }
+}

@@ -1,0 +1,95 @@
+//! The report: every part of the node with its age and counts, as people read it.
+
+use poem_openapi::Object;
+use serde::Serialize;
+
+/// Every part of the node.
+#[derive(Debug, Clone, Serialize, Object)]
+pub struct Report {
+    /// Whether the node may take traffic.
+    pub ok: bool,
+    /// What is not as it should be.
+    pub reasons: Vec<String>,
+    /// The first stage on the way of a change that is not proved to work; null if all are.
+    #[oai(nullable, validator(pattern = "^(postgres|capture|relay|redis|hub)$"))]
+    pub stale: Option<String>,
+    /// The version of the program.
+    pub version: String,
+    /// Seconds since the node started.
+    pub uptime_seconds: f64,
+    /// The database.
+    pub postgres: PostgresPart,
+    /// The bus over Redis.
+    pub bus: BusPart,
+    /// The node's end of the feed.
+    pub hub: HubPart,
+    /// The relay: the leader's, and this node's.
+    pub relay: RelayPart,
+}
+
+/// The database.
+#[derive(Debug, Clone, Serialize, Object)]
+pub struct PostgresPart {
+    /// Whether it answers.
+    pub ok: bool,
+    /// How long it took, in milliseconds.
+    pub answer_ms: f64,
+    /// Whether all triggers that capture changes are there and enabled; null if it does not answer.
+    #[oai(nullable)]
+    pub captures: Option<bool>,
+}
+
+/// The bus over Redis.
+#[derive(Debug, Clone, Serialize, Object)]
+pub struct BusPart {
+    /// Whether changes come over it; if not, they are read from the log.
+    pub up: bool,
+    /// Seconds since it was heard last; null if never.
+    #[oai(nullable)]
+    pub silent_seconds: Option<f64>,
+    /// Seconds since the last new canary came over it; null if none ever did. One sets out every second.
+    #[oai(nullable)]
+    pub canary_seconds: Option<f64>,
+}
+
+/// The node's end of the feed.
+#[derive(Debug, Clone, Serialize, Object)]
+pub struct HubPart {
+    /// The last position that its subscribers can have.
+    pub head: String,
+    /// Whether it may lack changes that the log has.
+    pub behind: bool,
+    /// Seconds since it was last proved to lack none, by a canary or by the log.
+    pub proved_seconds: f64,
+    /// Changes in the ring.
+    pub ring_changes: i64,
+    /// Bytes in the ring.
+    pub ring_bytes: u64,
+    /// Subscribers now.
+    pub subscribers: u64,
+    /// Streams that began where the client left off.
+    pub resumed: u64,
+    /// Subscribers that had to read anew.
+    pub resets: u64,
+    /// Pages of the log handed to subscribers.
+    pub pages: u64,
+}
+
+/// The relay: the leader's, and this node's.
+#[derive(Debug, Clone, Serialize, Object)]
+pub struct RelayPart {
+    /// The node that leads the cluster, or led it last; null if nobody ever did.
+    #[oai(nullable)]
+    pub leader: Option<String>,
+    /// Seconds since the leader's last sign of life; null if there was none. One comes every second.
+    #[oai(nullable)]
+    pub leader_seconds: Option<f64>,
+    /// Whether this node leads.
+    pub leading: bool,
+    /// If it leads: the last position given.
+    #[oai(nullable)]
+    pub head: Option<String>,
+    /// If it leads: the last position that Redis has.
+    #[oai(nullable)]
+    pub published: Option<String>,
+}
