@@ -71,6 +71,7 @@ impl Pages {
         let size = self.options.positions as Position;
         let mut start = cursor - cursor % size;
         let end = start + size;
+        let mut again = None;
         loop {
             let page = self.page(start, end).await?;
             let floor = page.extent.floor;
@@ -80,6 +81,8 @@ impl Pages {
             } else if page.end > start && page.end <= cursor && page.end < page.extent.head {
                 // Large changes make short pages: the next one begins where this one ends, for all readers.
                 start = page.end;
+            } else if page.extent.head <= cursor && again.replace(start) != Some(start) {
+                // Read for someone who came before the feed was where the cursor is: once more, for all who wait.
             } else {
                 return Ok(page);
             }
