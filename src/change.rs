@@ -302,5 +302,18 @@ mod tests {
                 prop_assert!(!text.contains(['+', ' ', '\r', '\n']));
             }
         }
+
+        #[test]
+        fn what_is_nearly_an_event_id_is_one_or_an_error(
+            text in crate::frame::tests::damaged((any::<i64>(), any::<i128>()).prop_map(|(a, b)| format!("{a}-{b}"))),
+        ) {
+            let text = String::from_utf8_lossy(&text);
+            if let Ok(id) = text.parse::<EventId>() {
+                prop_assert!(id >= EventId::new(0, 0));
+                prop_assert_eq!(id.to_string().parse(), Ok(id));
+            }
+            let json = serde_json::to_string(&text).unwrap();
+            prop_assert_eq!(serde_json::from_str::<EventId>(&json).ok(), text.parse().ok());
+        }
     }
 }

@@ -59,6 +59,8 @@ fn ceil(time: DateTime<Utc>) -> Option<DateTime<Utc>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::tests::damaged;
+    use chrono::Datelike;
     use proptest::prelude::*;
 
     fn instants() -> impl Strategy<Value = DateTime<Utc>> {
@@ -77,6 +79,20 @@ mod tests {
         #[test]
         fn any_text_is_a_cursor_or_an_error(text in ".*") {
             let _ = text.parse::<Cursor>();
+        }
+
+        #[test]
+        fn what_is_nearly_a_cursor_is_one_or_an_error(
+            text in damaged((instants(), any::<Option<i64>>()).prop_map(|(created_date, id)| {
+                Cursor { created_date, id }.to_string()
+            })),
+        ) {
+            if let Ok(cursor) = String::from_utf8_lossy(&text).parse::<Cursor>() {
+                prop_assert_eq!(cursor.created_date.timestamp_subsec_nanos() % 1000, 0);
+                // A year of five digits is none that RFC 3339 can tell.
+                let told = (0..10_000).contains(&cursor.created_date.year());
+                prop_assert!(!told || cursor.to_string().parse() == Ok(cursor));
+            }
         }
     }
 

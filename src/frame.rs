@@ -94,4 +94,4 @@ fn notice(id: Option<EventId>, notice: &Notice) -> Bytes {
 
 #[cfg(test)]
 #[path = "frame_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -165,3 +165,7 @@ impl<'a, T: Type + DeserializeOwned> ApiExtractor<'a> for Wire<T> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "wire_tests.rs"]
+mod tests;

@@ -106,3 +106,7 @@ fn change(text: String) -> Option<Signal> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "bus_tests.rs"]
+mod tests;
