@@ -3,13 +3,14 @@
 PORT ?= 8000
 FILE ?=
 PROFILE ?= release
+SECONDS ?= 60
 
 # A shell that was opened before rustup ran does not know cargo yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 ROWCAST = cargo run --locked --profile $(PROFILE) --
 
-.PHONY: help run demo test services
+.PHONY: help run demo test fuzz services
 
 help: ## Print this list.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -24,6 +25,12 @@ test: services ## Check format and lints, then run every test against real serve
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo test --locked
+
+fuzz: ## Fuzz each parser for SECONDS (60) each; needs a nightly toolchain and cargo-fuzz.
+	@set -e; for target in $$(cargo +nightly fuzz list); do \
+	  mkdir -p fuzz/corpus/$$target; \
+	  cargo +nightly fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- -max_total_time=$(SECONDS); \
+	done
 
 services: ## Install with apt-get what is missing: the server programs of PostgreSQL and Redis, and curl.
 	@set -e; missing=; \
