@@ -5,11 +5,13 @@
 //!
 //! That nothing comes proves nothing. A canary that is newer than all before it does: it has come the whole way, behind
 //! all that was committed before it. A bus without one is as good as down, whatever else it says.
+//!
+//! The bus is heard while the log is read: a PostgreSQL that hangs must not hold up what Redis brings.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use futures_util::future::OptionFuture;
+use futures_util::future::{BoxFuture, OptionFuture};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -58,6 +60,8 @@ pub struct Intake {
     /// Listened to while the bus is down; none while it is up, or while PostgreSQL is away.
     bell: Option<Bell>,
     status: Status,
+    /// The log is to be read, again if it is being read already.
+    due: bool,
     /// The newest canary. One of another generation is of another server, whose clock may be another.
     canary: Option<(Generation, DateTime<Utc>)>,
     /// The log could not be read: that was said.
@@ -69,7 +73,8 @@ impl Intake {
     /// An intake for `hub`.
     pub fn new(hub: Hub, store: Store) -> Self {
         let status = Status { up: false, heard: None, canary: None, behind: true, proved: Instant::now() };
-        Self { hub, store, bell: None, status, canary: None, warned: false, shown: watch::Sender::new(status) }
+        let shown = watch::Sender::new(status);
+        Self { hub, store, bell: None, status, due: true, canary: None, warned: false, shown }
     }
 
     /// Where its status can be seen.
@@ -82,7 +87,11 @@ impl Intake {
         let mut signals = Vec::new();
         let mut poll = tokio::time::interval(POLL);
         poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut reading: Option<BoxFuture<'static, Reading>> = None;
         loop {
+            if self.due && reading.is_none() {
+                reading = Some(self.read());
+            }
             tokio::select! {
                 () = stop.cancelled() => return,
                 received = bus.recv_many(&mut signals, BATCH) => match received {
@@ -90,18 +99,27 @@ impl Intake {
                     _ => self.hear(std::mem::take(&mut signals)),
                 },
                 Some(rung) = OptionFuture::from(self.bell.as_mut().map(|bell| bell.wait(POLL))) => {
-                    self.status.behind = true;
+                    self.look();
                     if rung.is_err() {
                         self.bell = None;
                     }
                 }
-                _ = poll.tick() => self.status.behind |= self.doubts(),
-            }
-            if self.status.behind {
-                self.catch_up().await;
+                Some(read) = OptionFuture::from(reading.as_mut()) => {
+                    reading = None;
+                    self.caught_up(read);
+                }
+                _ = poll.tick() => if self.status.behind || self.doubts() {
+                    self.look();
+                }
             }
             self.shown.send_replace(self.status);
         }
+    }
+
+    /// The log may have what the hub lacks.
+    fn look(&mut self) {
+        self.due = true;
+        self.status.behind = true;
     }
 
     fn hear(&mut self, signals: Vec<Signal>) {
@@ -121,7 +139,9 @@ impl Intake {
             }
         }
         let complete = self.hub.publish(changes);
-        self.status.behind |= !complete || head.is_some_and(|head| head > self.hub.head());
+        if !complete || head.is_some_and(|head| head > self.hub.head()) {
+            self.look();
+        }
         if proof && !self.status.behind {
             self.status.proved = Instant::now();
         }
@@ -146,20 +166,31 @@ impl Intake {
     /// Whatever was missed around the switch is in the log.
     fn set_up(&mut self, up: bool) {
         self.status.up = up;
-        self.status.behind = true;
+        self.look();
         if up {
             self.bell = None;
         }
     }
 
-    /// Reads the log up to its head. If that fails, the next signal or poll tries again.
-    async fn catch_up(&mut self) {
-        if !self.status.up && self.bell.is_none() {
+    /// Reads the log up to its head.
+    fn read(&mut self) -> BoxFuture<'static, Reading> {
+        self.due = false;
+        let (hub, store) = (self.hub.clone(), self.store.clone());
+        let deaf = !self.status.up && self.bell.is_none();
+        Box::pin(async move {
             // Listen first, then read: what comes in between rings.
-            self.bell = self.store.bell(bell::TICK).await.ok();
-        }
-        let read = tokio::time::timeout(PATIENCE, self.hub.catch_up()).await;
-        match read.unwrap_or_else(|slow| Err(PastUnavailable(slow.into()))) {
+            let bell = if deaf { store.bell(bell::TICK).await.ok() } else { None };
+            let read = tokio::time::timeout(PATIENCE, hub.catch_up()).await;
+            Reading { bell, outcome: read.unwrap_or_else(|slow| Err(PastUnavailable(slow.into()))) }
+        })
+    }
+
+    /// If the log could not be read, the next poll tries again.
+    fn caught_up(&mut self, Reading { bell, outcome }: Reading) {
+        self.bell = self.bell.take().or(bell).filter(|_| !self.status.up);
+        match outcome {
+            // What was noticed meanwhile is looked at once more.
+            Ok(()) if self.due => {}
             Ok(()) => {
                 self.status.behind = false;
                 self.status.proved = Instant::now();
@@ -169,4 +200,10 @@ impl Intake {
             Err(_) => {}
         }
     }
+}
+
+/// What came of reading the log.
+struct Reading {
+    bell: Option<Bell>,
+    outcome: Result<(), PastUnavailable>,
 }

@@ -68,7 +68,7 @@ async fn listen(redis: &Redis, out: &mpsc::Sender<Signal>, trouble: &mut bool) -
     if !*trouble && out.send(Signal::Up).await.is_err() {
         return Ok(());
     }
-    let heartbeat = redis.name(HEARTBEAT);
+    let heartbeats = redis.name(HEARTBEAT);
     let mut messages = subscription.on_message();
     loop {
         let message = tokio::time::timeout(SILENCE, messages.next()).await.map_err(|_| Deaf::Silent)?;
@@ -77,8 +77,8 @@ async fn listen(redis: &Redis, out: &mpsc::Sender<Signal>, trouble: &mut bool) -
             return Ok(());
         }
         let text = String::from_utf8_lossy(message.get_payload_bytes()).into_owned();
-        let signal = match message.get_channel_name() == heartbeat {
-            true => serde_json::from_str(&text).ok().map(Signal::Heartbeat),
+        let signal = match message.get_channel_name() == heartbeats {
+            true => heartbeat(&text),
             false => change(text),
         };
         // A full queue loses the signal; the next one shows the hole.
@@ -94,6 +94,10 @@ async fn connect(redis: &Redis) -> Result<PubSub, RedisError> {
     channels.push(redis.name(HEARTBEAT));
     subscription.subscribe(channels).await?;
     Ok(subscription)
+}
+
+fn heartbeat(text: &str) -> Option<Signal> {
+    serde_json::from_str(text).ok().map(Signal::Heartbeat)
 }
 
 /// Anyone may publish on a channel: what is no change is passed over.

@@ -1,9 +1,11 @@
 //! Whatever is published on our channels, by whomever: it is one event, or it is passed over.
 
+use chrono::DateTime;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::change::{EventId, Heartbeat};
 use crate::frame::{
     Frame,
     tests::{Events, damaged, texts, values},
@@ -62,16 +64,19 @@ proptest! {
     }
 
     #[test]
-    fn any_message_is_a_head_or_is_passed_over(text in messages()) {
-        if let Some(heard) = head(&text) {
-            let id = serde_json::from_str::<Value>(&text).unwrap()["event_id"].as_str().unwrap().parse().unwrap();
-            prop_assert_eq!(heard, Signal::Head(id));
+    fn any_message_is_a_heartbeat_or_is_passed_over(text in messages()) {
+        if let Some(heard) = heartbeat(&text) {
+            let Signal::Heartbeat(heard) = heard else { panic!("{heard:?} is no heartbeat") };
+            let sent: Value = serde_json::from_str(&text).unwrap();
+            prop_assert_eq!(heard.event_id, sent["event_id"].as_str().unwrap().parse().unwrap());
         }
     }
 
     #[test]
-    fn a_head_is_read_back(generation in 0..=i32::MAX, position in 0..=i64::MAX) {
-        let at = EventId::new(generation, position);
-        prop_assert_eq!(head(&format!("{{\"event_id\":\"{at}\"}}")), Some(Signal::Head(at)));
+    fn a_heartbeat_is_read_back(generation in 0..=i32::MAX, position in 0..=i64::MAX, micros in prop::option::of(0..1i64 << 50)) {
+        let canary = micros.map(|micros| DateTime::from_timestamp_micros(micros).unwrap());
+        let sent = Heartbeat { event_id: EventId::new(generation, position), canary };
+        let text = serde_json::to_string(&sent).unwrap();
+        prop_assert_eq!(heartbeat(&text), Some(Signal::Heartbeat(sent)));
     }
 }

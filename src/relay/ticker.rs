@@ -22,6 +22,7 @@ use tokio::{sync::watch, time::Instant};
 use super::{Ended, Options};
 use crate::{
     change::Heartbeat,
+    failpoint,
     store::{bell::Bell, leader::Leadership},
 };
 
@@ -77,6 +78,9 @@ impl<'a> Ticker<'a> {
         // First the canary, then the tick: so all that was committed before the canary has its position by then.
         let canary = self.stamp().await?;
         let head = tokio::time::timeout(PATIENCE, self.leadership.tick(self.options.cut)).await??;
+        if head.is_some() {
+            failpoint::pass("ticked");
+        }
         self.heart.send_if_modified(|last| {
             let now = Heartbeat { event_id: head.unwrap_or(last.event_id), canary: canary.or(last.canary) };
             std::mem::replace(last, now) != now
