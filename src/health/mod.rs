@@ -19,9 +19,9 @@ use tokio::{sync::watch, time::Instant};
 use crate::{
     hub::Hub,
     intake, relay,
-    store::{Store, Vitals},
+    store::{Held, Store, Vitals},
 };
-pub use report::{BusPart, HubPart, PostgresPart, RelayPart, Report};
+pub use report::{BusPart, HubPart, LogPart, PostgresPart, RelayPart, Report};
 use stage::Signs;
 pub use stage::Verdict;
 
@@ -82,6 +82,7 @@ impl Health {
                 answer_ms: answer.as_secs_f64() * 1000.0,
                 captures: vitals.as_ref().map(|vitals| vitals.captures),
             },
+            log: vitals.as_ref().map(|vitals| log(vitals.log)),
             bus: self.bus(),
             hub: self.hub(),
             relay: self.relay(vitals),
@@ -106,6 +107,7 @@ impl Health {
             resumed: hub.resumed,
             resets: hub.resets,
             pages: hub.pages,
+            page_reads: hub.page_reads,
         }
     }
 
@@ -138,4 +140,9 @@ impl Health {
         let answer = tokio::time::timeout(PATIENCE, self.store.vitals()).await;
         (answer.ok().and_then(Result::ok), asked.elapsed())
     }
+}
+
+fn log(held: Held) -> LogPart {
+    let Held { floor, changes, bytes, oldest } = held;
+    LogPart { floor, changes, bytes, oldest_seconds: oldest.map(|age| age.as_secs_f64()) }
 }

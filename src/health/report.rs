@@ -19,6 +19,9 @@ pub struct Report {
     pub uptime_seconds: f64,
     /// The database.
     pub postgres: PostgresPart,
+    /// What can be resumed; null if PostgreSQL does not answer.
+    #[oai(nullable)]
+    pub log: Option<LogPart>,
     /// The bus over Redis.
     pub bus: BusPart,
     /// The node's end of the feed.
@@ -37,6 +40,20 @@ pub struct PostgresPart {
     /// Whether all triggers that capture changes are there and enabled; null if it does not answer.
     #[oai(nullable)]
     pub captures: Option<bool>,
+}
+
+/// What the log holds.
+#[derive(Debug, Clone, Serialize, Object)]
+pub struct LogPart {
+    /// Positions up to this one were let go of.
+    pub floor: i64,
+    /// Changes that it holds.
+    pub changes: i64,
+    /// Their bytes, about.
+    pub bytes: i64,
+    /// The age of the oldest of them, in seconds; null if there is none.
+    #[oai(nullable)]
+    pub oldest_seconds: Option<f64>,
 }
 
 /// The bus over Redis.
@@ -73,6 +90,8 @@ pub struct HubPart {
     pub resets: u64,
     /// Pages of the log handed to subscribers.
     pub pages: u64,
+    /// How often the log was read for them: a page is shared by all who need it.
+    pub page_reads: u64,
 }
 
 /// The relay: the leader's, and this node's.

@@ -134,13 +134,14 @@ impl Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Held;
 
     const fn secs(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
     }
 
     fn vitals(stamped: Option<u64>) -> Option<Vitals> {
-        Some(Vitals { leader: None, stamped: stamped.map(secs), captures: true })
+        Some(Vitals { leader: None, stamped: stamped.map(secs), captures: true, log: Held::default() })
     }
 
     /// A node that has run for an hour, and where all is well.

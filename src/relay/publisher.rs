@@ -15,7 +15,8 @@ use tokio::{sync::watch, time::Instant};
 
 use super::Status;
 use crate::{
-    change::{EventId, Heartbeat, History as _, PastUnavailable},
+    change::{EventId, Heartbeat, History as _, PastUnavailable, Position},
+    failpoint,
     redis::{Publisher, RedisError},
     store::Store,
 };
@@ -25,6 +26,9 @@ const HEARTBEAT: Duration = Duration::from_millis(500);
 
 /// How long to wait after trouble.
 const PAUSE: Duration = Duration::from_millis(250);
+
+/// Changes read from the log at once: a whole tick of the largest size.
+const PAGE: usize = 1024;
 
 /// Changes published at once: Redis does nothing else meanwhile.
 const BATCH: usize = 256;
@@ -116,7 +120,7 @@ impl<'a> Carrier<'a> {
                 self.note(head, at);
                 return Ok(heartbeat);
             }
-            let past = self.store.past(at.position, BATCH).await?;
+            let past = self.store.past(at.position, PAGE).await?;
             let extent = past.extent;
             // What is below the floor, or of an earlier generation, cannot be had any more.
             let skip = at.position < extent.floor || at.generation < extent.generation;
@@ -126,9 +130,17 @@ impl<'a> Carrier<'a> {
             if past.changes.is_empty() && !skip {
                 return Err(Trouble::Nothing { at, head });
             }
-            at = self.publisher.publish(at, &past.changes, skip).await?.unwrap_or(at);
-            failpoint::pass("published");
-            self.note(head, at);
+            // A skip is told even where nothing follows it.
+            let batches = past.changes.chunks(BATCH).chain(past.changes.is_empty().then_some(&[][..]));
+            for batch in batches {
+                let expected = EventId::new(at.generation, at.position + batch.len() as Position);
+                at = self.publisher.publish(at, batch, skip).await?.unwrap_or(at);
+                failpoint::pass("published");
+                self.note(head, at);
+                if at != expected {
+                    break;
+                }
+            }
         }
     }
 

@@ -174,8 +174,8 @@ impl Leadership {
         .await?;
         sqlx::query(
             "insert into feed.tick (tick, generation, since, upto, first_id, last_id, first_position, count,
-                                    new_after, updated_after, deleted_after)
-             select tick + 1, $1, s.snapshot, s.snapshot, 0, 0, $2, 0, null, null, null
+                                    new_after, updated_after, deleted_after, bytes_after)
+             select tick + 1, $1, s.snapshot, s.snapshot, 0, 0, $2, 0, null, null, null, bytes_after
                from feed.tick, lateral (select case when $3 then upto else pg_current_snapshot() end as snapshot) s
               order by tick desc limit 1",
         )
@@ -188,7 +188,9 @@ impl Leadership {
             sqlx::query("delete from feed.tick where count > 0").execute(&mut *change).await?;
             sqlx::query("truncate feed.log").execute(&mut *change).await?;
         }
-        sqlx::query("update feed.state set floor_position = $1").bind(after).execute(&mut *change).await?;
+        let floor = "update feed.state set floor_position = $1,
+                    floor_bytes = (select bytes_after from feed.tick order by tick desc limit 1)";
+        sqlx::query(floor).bind(after).execute(&mut *change).await?;
         change.commit().await?;
         Ok(())
     }

@@ -21,7 +21,7 @@ use sqlx::{
 pub use messages::Query;
 pub use retention::{Keep, Trimmed};
 pub use tick::{Cut, Head};
-pub use vitals::Vitals;
+pub use vitals::{Held, Vitals};
 
 /// The migrations, embedded in the binary.
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");

@@ -14,6 +14,8 @@ pub struct Keep {
     pub age: Duration,
     /// The most changes.
     pub changes: i64,
+    /// The most bytes, about: what they take on disk.
+    pub bytes: i64,
     /// The most ticks that go in one batch.
     pub batch: i64,
 }
@@ -28,27 +30,22 @@ pub struct Trimmed {
 }
 
 /// The newest tick stays always: the next one begins where it ends.
-const RAISE: &str = "update feed.state set floor_position = old.position
-       from (select max(t.first_position + t.count - 1) as position
+const RAISE: &str = "update feed.state set floor_position = old.position, floor_bytes = old.bytes
+       from (select max(t.first_position + t.count - 1) as position, max(t.bytes_after) as bytes
                from (select * from feed.tick where first_position + count > (select floor_position + 1 from feed.state)
                       order by first_position + count limit $3) t,
-                    (select tick, first_position + count - 1 as head from feed.tick order by tick desc limit 1) n
+                    (select tick, first_position + count - 1 as head, bytes_after
+                       from feed.tick order by tick desc limit 1) n
               where t.tick < n.tick
                 and (t.at < clock_timestamp() - make_interval(secs => $1)
-                     or t.first_position + t.count - 1 <= n.head - $2)) old
+                     or t.first_position + t.count - 1 <= n.head - $2
+                     or t.bytes_after <= n.bytes_after - $4)) old
       where old.position > floor_position";
 
 const DELETE_LOG: &str = "delete from feed.log l using
        (select * from feed.tick t where t.count > 0 and t.first_position + t.count - 1
                <= (select floor_position from feed.state) order by t.tick limit $1) t
-       cross join lateral (
-         select g.xid, g.id from feed.log g
-          where g.xid >= pg_snapshot_xmax(t.since) and g.xid < pg_snapshot_xmax(t.upto)
-            and pg_visible_in_snapshot(g.xid, t.upto) and g.id between t.first_id and t.last_id
-         union all
-         select g.xid, g.id from feed.log g
-          where g.xid = any (array(select pg_snapshot_xip(t.since)))
-            and pg_visible_in_snapshot(g.xid, t.upto) and g.id between t.first_id and t.last_id) gone
+       cross join lateral feed.changes_of(t.since, t.upto, t.first_id, t.last_id, t.sliced) gone
       where l.xid = gone.xid and l.id = gone.id";
 
 const DELETE_TICKS: &str = "delete from feed.tick where tick in
@@ -62,7 +59,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn trim(&self, keep: Keep) -> Result<Trimmed, StoreError> {
-        sqlx::query(RAISE).bind(keep.age.as_secs_f64()).bind(keep.changes).bind(keep.batch).execute(&self.log).await?;
+        let raise = sqlx::query(RAISE).bind(keep.age.as_secs_f64()).bind(keep.changes).bind(keep.batch);
+        raise.bind(keep.bytes).execute(&self.log).await?;
         let mut batch = self.log.begin().await?;
         let changes = sqlx::query(DELETE_LOG).bind(keep.batch).execute(&mut *batch).await?.rows_affected();
         let ticks = sqlx::query(DELETE_TICKS).bind(keep.batch).execute(&mut *batch).await?.rows_affected();

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 
 use serde_json::json;
+use sqlx::{Connection, Executor};
 
 use crate::support::{Event, Events, Lagging, Node, World, message, message_in};
 
@@ -182,4 +183,21 @@ async fn a_node_that_lags_behind_does_not_reset_who_comes_from_a_faster_one() {
     lagging.tell_head("1-3");
     let event = stream.next().await;
     assert_eq!((event.id.as_str(), event.content().as_str()), ("1-3", "three"));
+}
+
+#[tokio::test]
+async fn who_locks_the_table_holds_up_no_reader_of_the_log() {
+    let world = World::new().await;
+    let node = world.node_with(&[("RING_CHANGES", "1")]).await;
+    for number in 0..3 {
+        node.say(message(&number.to_string())).await;
+    }
+    let mut session = world.session().await;
+    let mut locking = session.begin().await.unwrap();
+    locking.execute("truncate messages").await.unwrap();
+    let mut back = node.open("", Some("1-0")).await;
+    let events = back.take(4).await;
+    assert_eq!(events[1..].iter().map(Event::content).collect::<Vec<_>>(), ["0", "1", "2"]);
+    locking.commit().await.unwrap();
+    assert_eq!(back.next().await.kind(), "truncated");
 }

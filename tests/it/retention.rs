@@ -150,3 +150,29 @@ async fn a_change_that_was_committed_late_stays_as_long_as_its_neighbours() {
     until("it is gone", async || floor(&world).await == 51 && leftovers(&world).await == (0, 0)).await;
     assert_eq!(world.number("select count(*) from feed.log where content = 'late'").await, 0);
 }
+
+#[tokio::test]
+async fn the_log_is_bounded_in_bytes_and_says_what_it_holds() {
+    let world = World::new().await;
+    let node = world.node_with(&[("RETENTION_BYTES", "100KiB"), ("TRIM_EVERY", "20ms")]).await;
+    let mut stream = node.stream("").await;
+    for _ in 0..30 {
+        node.say(message(&"x".repeat(10_000))).await;
+        stream.next().await;
+    }
+    // Each takes its content and 200 bytes: eleven of them are more than 100 KiB, ten are less.
+    until("the log is trimmed", async || floor(&world).await == 19 && leftovers(&world).await == (0, 0)).await;
+    let log = node.get("/health").await.body["log"].clone();
+    assert_eq!([&log["floor"], &log["changes"], &log["bytes"]], [19, 11, 11 * 10_200]);
+    assert!(log["oldest_seconds"].as_f64().unwrap() > 0.0);
+}
+
+#[tokio::test]
+async fn content_that_is_not_in_the_log_takes_no_bytes_of_it() {
+    let (world, node) = World::with_node().await;
+    let mut stream = node.stream("").await;
+    node.say(message(&"x".repeat(300_000))).await;
+    assert_eq!(stream.next().await.content().len(), 300_000);
+    assert_eq!(node.get("/health").await.body["log"]["bytes"], 200);
+    drop(world);
+}
