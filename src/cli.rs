@@ -3,13 +3,14 @@
 use std::{
     ffi::OsString,
     io::{IsTerminal, Write},
+    net::SocketAddr,
     path::PathBuf,
     time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -155,13 +156,24 @@ async fn serve(links: &Links, settings: &Settings, stop: CancellationToken) -> R
 
 async fn listen(settings: &Settings) -> Result<TcpListener> {
     let (host, port) = (settings.host, settings.port);
-    match TcpListener::bind((host, port)).await {
+    match bind(SocketAddr::new(host, port)) {
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
             bail!("port {port} is in use: stop what listens there, or choose another with --port or PORT")
         }
         bound => bound.with_context(|| format!("cannot listen on {host}:{port}")),
     }
 }
+
+fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Connections that wait to be accepted: as many as the kernel allows. Who finds no place tries again only a second later,
+/// and thousands may come at once.
+const BACKLOG: u32 = 65_535;
 
 /// Serves on services of its own. The port is taken first: a second start must not disturb the first.
 async fn dev(args: &DevArgs) -> Result<()> {

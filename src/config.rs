@@ -60,6 +60,10 @@ pub struct Settings {
     #[arg(long, env, default_value_t = 50_000, help_heading = "HTTP")]
     pub max_streams: usize,
 
+    /// The most connections let in a second: when thousands come at once, those who are there must not wait for them
+    #[arg(long, env, default_value_t = 5000, value_parser = clap::value_parser!(u32).range(1..), help_heading = "HTTP")]
+    pub accept_rate: u32,
+
     /// How long a client may take nothing before it is closed: longer than a phone changes networks
     #[arg(long, env, default_value = "30s", value_parser = span, help_heading = "HTTP")]
     pub write_timeout: Duration,
@@ -91,6 +95,10 @@ pub struct Settings {
     /// The most bytes handed to a stream at once: what a slow one holds in memory
     #[arg(long, env, default_value = "32KiB", value_parser = bytes, help_heading = "Hub")]
     pub write_bytes: ByteSize,
+
+    /// The most bytes a second for all streams together that resume: those at the head must not wait for them
+    #[arg(long, env, default_value = "256MiB", value_parser = bytes, help_heading = "Hub")]
+    pub resume_rate: ByteSize,
 
     /// Changes read from the log at once for clients that are behind the ring
     #[arg(long, env, default_value_t = 256, value_parser = at_least_one, help_heading = "Hub")]
@@ -156,6 +164,10 @@ pub struct Settings {
     #[arg(long, env, default_value_t = 10_000_000, value_parser = clap::value_parser!(i64).range(1..), help_heading = "Feed")]
     pub retention_changes: i64,
 
+    /// The most bytes of changes that can be resumed, whatever their age: what the log takes on disk, about
+    #[arg(long, env, default_value = "10GiB", value_parser = bytes, help_heading = "Feed")]
+    pub retention_bytes: ByteSize,
+
     /// How often the log is trimmed
     #[arg(long, env, default_value = "10s", value_parser = span, help_heading = "Feed")]
     pub trim_every: Duration,
@@ -199,7 +211,11 @@ impl Settings {
 
     /// What sockets are set to.
     pub fn edge(&self) -> edge::Options {
-        edge::Options { write_timeout: self.write_timeout, send_buffer: size(self.send_buffer) }
+        edge::Options {
+            accept_rate: self.accept_rate,
+            write_timeout: self.write_timeout,
+            send_buffer: size(self.send_buffer),
+        }
     }
 
     /// How the hub behaves.
@@ -212,6 +228,7 @@ impl Settings {
                 loads: self.page_loads,
             },
             write_bytes: size(self.write_bytes),
+            resume_rate: self.resume_rate.as_u64(),
             retry_ms: self.retry.as_millis() as u64,
             subscribers: self.max_streams,
         }
@@ -225,7 +242,12 @@ impl Settings {
             linger: self.relay_linger,
             stalled: self.relay_stalled,
             cut: store::Cut { rows: self.tick_changes, bytes: size(self.tick_bytes) as i64 },
-            keep: store::Keep { age: self.retention, changes: self.retention_changes, batch: self.trim_ticks },
+            keep: store::Keep {
+                age: self.retention,
+                changes: self.retention_changes,
+                bytes: i64::try_from(self.retention_bytes.as_u64()).unwrap_or(i64::MAX),
+                batch: self.trim_ticks,
+            },
             trim_every: self.trim_every,
         }
     }

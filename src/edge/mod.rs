@@ -24,7 +24,7 @@ use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use accept::Options;
-use accept::Socket;
+use accept::{Door, Socket};
 
 /// How long the head of a request may take to come.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -64,14 +64,15 @@ pub async fn serve(
         cut: CancellationToken::new(),
     };
     let connections = TaskTracker::new();
+    let mut door = Door::new(listener, options);
     let accepting = async {
         loop {
-            let (socket, peer) = accept::accept(&listener, options).await;
+            let (socket, peer) = door.accept().await;
             connections.spawn(service.clone().connection(socket, peer));
         }
     };
     tokio::select! { () = accepting => {}, () = drained => {} }
-    drop(listener);
+    drop(door);
     service.finish.cancel();
     connections.close();
     if tokio::time::timeout(grace, connections.wait()).await.is_err() {

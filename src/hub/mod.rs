@@ -8,6 +8,7 @@
 //! The hub knows no SQL, no Redis and no HTTP. It is fed in order and without holes (see `intake`), and it reads the
 //! past through [`History`] alone.
 
+mod pace;
 mod pages;
 pub mod ring;
 mod slots;
@@ -28,6 +29,7 @@ use crate::{
     change::{EventId, History, Past, PastUnavailable, Position, Published},
     frame::{Frame, ResetReason},
 };
+use pace::Pace;
 pub use pages::PageOptions;
 use pages::Pages;
 use ring::{Filter, Limits, Ring};
@@ -50,6 +52,8 @@ pub struct Options {
     /// The most bytes handed to a connection at once, unless a single frame is larger. It bounds what a slow reader
     /// holds in memory.
     pub write_bytes: usize,
+    /// The most bytes a second for all subscribers together that have come back and are not yet at the head.
+    pub resume_rate: u64,
     /// The `retry:` that clients are told, before jitter, in milliseconds.
     pub retry_ms: u64,
     /// The most subscribers at once.
@@ -73,6 +77,8 @@ pub struct Stats {
     pub resets: u64,
     /// How many pages of the past were handed to subscribers.
     pub pages: u64,
+    /// How often the log was read for them: a page is shared by all who need it.
+    pub page_reads: u64,
 }
 
 /// Why a subscription was refused; it may well be possible later.
@@ -81,6 +87,9 @@ pub enum Refused {
     /// The client's position can only be judged by the log, and that cannot be read.
     #[error(transparent)]
     Past(#[from] PastUnavailable),
+    /// The client comes from a node that has heard of a new generation, of which this one has not.
+    #[error("the node has not come to the client's generation yet")]
+    Behind,
     /// The node has as many subscribers as it may have.
     #[error("the node has its most subscribers")]
     Full,
@@ -96,6 +105,7 @@ pub struct Hub(Arc<Shared>);
 struct Shared {
     options: Options,
     pages: Pages,
+    pace: Pace,
     /// Read by every subscriber for as long as it takes to join a few frames, written once a batch. Never held
     /// together with `slots`, never across an await.
     ring: RwLock<Ring>,
@@ -112,6 +122,7 @@ impl Hub {
     pub fn new(options: Options, history: Arc<dyn History>, head: EventId) -> Self {
         Self(Arc::new(Shared {
             pages: Pages::new(history, options.pages),
+            pace: Pace::new(options.resume_rate),
             ring: RwLock::new(Ring::new(options.ring, head)),
             slots: Mutex::default(),
             closing: CancellationToken::new(),
@@ -139,6 +150,7 @@ impl Hub {
             resumed: self.0.resumed.load(Ordering::Relaxed),
             resets: self.0.resets.load(Ordering::Relaxed),
             pages: self.0.pages_read.load(Ordering::Relaxed),
+            page_reads: self.0.pages.reads(),
         }
     }
 
@@ -170,7 +182,7 @@ impl Hub {
                 return Ok(());
             }
             let last = changes.last().map(|change| change.event_id.position);
-            // The ring takes what follows its head, and nobody else feeds it.
+            // What the bus has brought meanwhile is passed over.
             if !self.publish(changes) || last.is_none_or(|last| last >= extent.head) {
                 return Ok(());
             }
@@ -195,7 +207,7 @@ impl Hub {
         if self.0.closing.is_cancelled() {
             return Err(Refused::Closing);
         }
-        subscription.begin(from).await.map_err(Refused::Past)
+        subscription.begin(from).await
     }
 
     /// Writes keep-alives to silent subscribers, each about once per `interval`; runs until it is dropped.

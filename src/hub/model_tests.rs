@@ -26,6 +26,7 @@ const OPTIONS: Options = Options {
     ring: Limits { frames: 8, bytes: 1500 },
     pages: PageOptions { positions: 4, kept_bytes: 1000, loads: 1 },
     write_bytes: WRITE_BYTES,
+    resume_rate: u64::MAX,
     retry_ms: 1000,
     subscribers: 1000,
 };

@@ -7,7 +7,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use tokio::sync::{OnceCell, Semaphore};
@@ -52,6 +55,8 @@ pub(super) struct Pages {
     history: Arc<dyn History>,
     options: PageOptions,
     loads: Semaphore,
+    /// How often the log was read.
+    reads: AtomicU64,
     /// Newest first, by the position before their first. Held only to look up and to rearrange, never across an await.
     kept: Mutex<VecDeque<(Position, Cell)>>,
 }
@@ -59,11 +64,16 @@ pub(super) struct Pages {
 impl Pages {
     pub(super) fn new(history: Arc<dyn History>, options: PageOptions) -> Self {
         let loads = Semaphore::new(options.loads);
-        Self { history, options, loads, kept: Mutex::default() }
+        Self { history, options, loads, reads: AtomicU64::new(0), kept: Mutex::default() }
     }
 
     pub(super) fn history(&self) -> &dyn History {
         &*self.history
+    }
+
+    /// How often the log was read for a page.
+    pub(super) fn reads(&self) -> u64 {
+        self.reads.load(Ordering::Relaxed)
     }
 
     /// The page that tells what comes after `cursor`, if the log still has it.
@@ -110,6 +120,7 @@ impl Pages {
     async fn load(&self, start: Position, end: Position) -> Result<Arc<Page>, PastUnavailable> {
         // The semaphore is never closed.
         let _permit = self.loads.acquire().await;
+        self.reads.fetch_add(1, Ordering::Relaxed);
         let past = self.history.past(start, (end - start) as usize).await?;
         let frames: Vec<Frame> = past.changes.into_iter().map(Frame::new).collect();
         let end = frames.last().map_or(start, |frame| frame.event_id.position);

@@ -13,6 +13,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, future::BoxFuture};
+use tokio::time::Sleep;
 
 use super::{
     Refused, Shared,
@@ -42,6 +43,10 @@ pub struct Subscription {
     /// The page of the past that the cursor is in, or on its way.
     page: Option<Arc<Page>>,
     fetch: Option<Fetch>,
+    /// It has come back, and has not yet been at the head: then it goes at a pace.
+    returning: bool,
+    /// Until its next write is due.
+    pause: Option<Pin<Box<Sleep>>>,
     /// Something was written since the last beat.
     wrote: bool,
     ended: bool,
@@ -73,13 +78,15 @@ impl Subscription {
             opening: None,
             page: None,
             fetch: None,
+            returning: false,
+            pause: None,
             wrote: true,
             ended: false,
         })
     }
 
     /// Moves to where the client left off, if that can be had, and prepares what the client reads first.
-    pub(super) async fn begin(mut self, from: Option<EventId>) -> Result<Self, PastUnavailable> {
+    pub(super) async fn begin(mut self, from: Option<EventId>) -> Result<Self, Refused> {
         let refused = match from {
             Some(from) => self.resume(from).await?,
             None => None,
@@ -99,15 +106,18 @@ impl Subscription {
         Ok(self)
     }
 
-    async fn resume(&mut self, from: EventId) -> Result<Option<ResetReason>, PastUnavailable> {
-        if from.generation != self.generation {
+    async fn resume(&mut self, from: EventId) -> Result<Option<ResetReason>, Refused> {
+        if from.generation < self.generation {
             return Ok(Some(ResetReason::Generation));
         }
-        if from.position > self.cursor {
+        if from > EventId::new(self.generation, self.cursor) {
             // This node may be a moment behind the one that the client comes from.
             let extent = self.shared.pages.history().extent().await?;
-            if (extent.generation, extent.head) < (from.generation, from.position) {
+            if EventId::new(extent.generation, extent.head) < from {
                 return Ok(Some(ResetReason::Generation));
+            }
+            if from.generation > self.generation {
+                return Err(Refused::Behind);
             }
         } else if matches!(self.shared.ring().take(from.position, &self.filter, 0), Taken::Behind) {
             let page = self.shared.pages.after(from.position).await?;
@@ -117,6 +127,7 @@ impl Subscription {
             self.turn_to(page);
         }
         self.cursor = from.position;
+        self.returning = true;
         Ok(None)
     }
 
@@ -139,17 +150,28 @@ impl Subscription {
                 return Poll::Ready(None);
             }
             if let Some(bytes) = self.take_from_page() {
+                self.went_on(bytes.len());
                 return Poll::Ready(Some(bytes));
             }
             match self.take_from_ring() {
-                Some(bytes) if bytes.is_empty() => return Poll::Ready(None),
-                Some(bytes) => return Poll::Ready(Some(bytes)),
+                Some(bytes) => {
+                    self.went_on(bytes.len());
+                    return Poll::Ready(Some(bytes).filter(|bytes| !bytes.is_empty()));
+                }
                 None => {
                     let (shared, cursor) = (Arc::clone(&self.shared), self.cursor);
                     self.fetch = Some(Box::pin(async move { shared.pages.after(cursor).await }));
                 }
             }
         }
+    }
+
+    /// So much is written next; nothing, at the head. One that has come back waits after each write: who lacks little has
+    /// it at once.
+    fn went_on(&mut self, bytes: usize) {
+        self.returning &= bytes > 0;
+        let due = self.returning.then(|| self.shared.pace.reserve(bytes)).flatten();
+        self.pause = due.map(|at| Box::pin(tokio::time::sleep_until(at)));
     }
 
     /// Takes a page that was fetched. Trouble that will pass ends the stream: the client comes back with its position.
@@ -226,6 +248,34 @@ impl Subscription {
         self.shared.reset(reason, head)
     }
 
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if let Some(opening) = self.opening.take() {
+            return Poll::Ready(Some(opening));
+        }
+        // Until its write is due, no change need wake it.
+        if let Some(pause) = &mut self.pause {
+            std::task::ready!(pause.as_mut().poll(cx));
+            self.pause = None;
+        }
+        // First the waker, then the look: whatever comes in between wakes.
+        self.slot.waker.register(cx.waker());
+        if !self.ended && self.slot.bye.load(Ordering::Acquire) {
+            self.ended = true;
+            return Poll::Ready(Some(frame::bye()));
+        }
+        if let Some(bytes) = std::task::ready!(self.step(cx)) {
+            self.wrote = true;
+            return Poll::Ready(Some(bytes));
+        }
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        match self.silence() {
+            Some(bytes) => Poll::Ready(Some(bytes)),
+            None => Poll::Pending,
+        }
+    }
+
     /// What is to be said at the head: nothing, unless the connection has been silent since the last beat.
     fn silence(&mut self) -> Option<Bytes> {
         if !self.slot.beat.swap(false, Ordering::AcqRel) || std::mem::take(&mut self.wrote) {
@@ -245,26 +295,12 @@ impl Stream for Subscription {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
-        if let Some(opening) = this.opening.take() {
-            return Poll::Ready(Some(Ok(opening)));
+        let next = this.poll_bytes(cx);
+        if next.is_ready() {
+            // Who has something to write asks again by itself. Until then, however slow it is, no change need wake it.
+            drop(this.slot.waker.take());
         }
-        // First the waker, then the look: whatever comes in between wakes.
-        this.slot.waker.register(cx.waker());
-        if !this.ended && this.slot.bye.load(Ordering::Acquire) {
-            this.ended = true;
-            return Poll::Ready(Some(Ok(frame::bye())));
-        }
-        if let Some(bytes) = std::task::ready!(this.step(cx)) {
-            this.wrote = true;
-            return Poll::Ready(Some(Ok(bytes)));
-        }
-        if this.ended {
-            return Poll::Ready(None);
-        }
-        match this.silence() {
-            Some(bytes) => Poll::Ready(Some(Ok(bytes))),
-            None => Poll::Pending,
-        }
+        next.map(|bytes| bytes.map(Ok))
     }
 }
 
