@@ -3,14 +3,15 @@
 PORT ?= 8000
 FILE ?=
 PROFILE ?= release
-SECONDS ?= 60
+SEED ?=
+ONLY ?=
 
 # A shell that was opened before rustup ran does not know cargo yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 ROWCAST = cargo run --locked --profile $(PROFILE) --
 
-.PHONY: help run demo test fuzz services
+.PHONY: help run demo test stress fuzz services
 
 help: ## Print this list.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -26,6 +27,11 @@ test: services ## Check format and lints, then run every test against real serve
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo test --locked
 
+stress: SECONDS ?= 600
+stress: services ## Play every fault at full size for about SECONDS (600), with the dice of SEED, or ONLY those with this text.
+	STRESS_SECONDS='$(SECONDS)' STRESS_SEED='$(SEED)' STRESS_ONLY='$(ONLY)' cargo test --locked --release --test stress
+
+fuzz: SECONDS ?= 60
 fuzz: ## Fuzz each parser for SECONDS (60) each; needs a nightly toolchain and cargo-fuzz.
 	@set -e; for target in $$(cargo +nightly fuzz list); do \
 	  mkdir -p fuzz/corpus/$$target; \

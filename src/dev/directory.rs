@@ -5,6 +5,8 @@ use std::{
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    thread::sleep,
+    time::{Duration, Instant},
 };
 
 use uuid::Uuid;
@@ -45,12 +47,20 @@ impl Directory {
 fn lock(dir: &Path) -> Result<File, DevError> {
     let path = dir.join("lock");
     let file = File::create(&path).map_err(DevError::file("create", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(DevError::Busy { dir: dir.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(DevError::file("lock", path)(source)),
+    let begun = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            // A process that is just being started holds our files, this one too, until its program runs.
+            Err(TryLockError::WouldBlock) if begun.elapsed() < START => sleep(START / 10),
+            Err(TryLockError::WouldBlock) => return Err(DevError::Busy { dir: dir.to_owned() }),
+            Err(TryLockError::Error(source)) => return Err(DevError::file("lock", path)(source)),
+        }
     }
 }
+
+/// Longer than it takes to start a process.
+const START: Duration = Duration::from_millis(200);
 
 /// Reads the password, or makes one on the first start.
 fn password(path: &Path) -> Result<String, DevError> {

@@ -6,6 +6,7 @@ mod bus;
 mod capture;
 mod commands;
 mod demo;
+mod faults;
 mod first;
 mod large;
 mod layers;

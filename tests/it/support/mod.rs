@@ -1,12 +1,17 @@
 //! What the tests stand on: servers of their own, a database of its own for each test, the program as a process, and
 //! clients that speak HTTP. Whatever is waited for is an event with a deadline, never a span of time.
 
+pub mod crowd;
 mod events;
 mod lagging;
 mod link;
 mod listener;
+pub mod load;
+mod machine;
 mod node;
+pub mod record;
 mod servers;
+pub mod stage;
 mod world;
 pub mod writers;
 
@@ -14,6 +19,7 @@ pub use events::{Event, Events};
 pub use lagging::Lagging;
 pub use link::Link;
 pub use listener::{CHANNELS, Heard, Listener};
+pub use machine::Machine;
 pub use node::{Answer, Node};
 pub use world::World;
 
@@ -40,6 +46,12 @@ pub fn until(what: &'static str, mut holds: impl AsyncFnMut() -> bool) -> impl F
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     })
+}
+
+/// Sends a signal to a process, by name.
+pub fn signal(process: i32, signal: &str) {
+    let done = std::process::Command::new("kill").args(["-s", signal, &process.to_string()]).status().unwrap();
+    assert!(done.success());
 }
 
 /// A sender.

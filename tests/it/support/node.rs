@@ -60,6 +60,14 @@ impl Node {
         self.send(Method::GET, path, None).await
     }
 
+    /// The body of an answer, or why there is none.
+    pub async fn try_get(&self, path: &str) -> String {
+        match self.http.get(format!("{}{path}", self.url)).send().await {
+            Ok(response) => response.text().await.unwrap_or_default(),
+            Err(error) => error.to_string(),
+        }
+    }
+
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
         self.send(Method::POST, path, Some(body)).await
     }
@@ -96,11 +104,21 @@ impl Node {
         Events::new(response)
     }
 
+    /// Its process id.
+    pub fn id(&self) -> i32 {
+        self.process.id().expect("it runs") as i32
+    }
+
+    /// The most memory that it has taken, in KiB.
+    pub fn peak_memory(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// Sends a signal, by name.
     pub fn signal(&self, signal: &str) {
-        let process = self.process.id().unwrap().to_string();
-        let done = std::process::Command::new("kill").args(["-s", signal, &process]).status().unwrap();
-        assert!(done.success());
+        super::signal(self.id(), signal);
     }
 }
 

@@ -12,7 +12,7 @@ use super::{SENDER, World};
 const WRITERS: u64 = 6;
 
 /// Rows that all writers change, beside their own. The content of every row is a number that each change counts up.
-const SHARED_ROWS: u8 = 6;
+pub const SHARED_ROWS: u8 = 6;
 
 /// What a transaction has done, in order: the type of event, the row, its content.
 pub type Deeds = Vec<(&'static str, i64, String)>;
@@ -146,7 +146,7 @@ impl<'a> Work<'a> {
 }
 
 /// A statement on rows of all, or of the writer's own.
-fn statement(rng: &mut Rng, own: &[i64]) -> (&'static str, String) {
+pub fn statement(rng: &mut Rng, own: &[i64]) -> (&'static str, String) {
     let some = |ids: Vec<i64>| ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
     let shared = some(rng.choose_multiple(1..=i64::from(SHARED_ROWS), 2));
     let own = some(rng.choose_multiple(own.iter().copied(), 3));
@@ -160,7 +160,7 @@ fn statement(rng: &mut Rng, own: &[i64]) -> (&'static str, String) {
     }
 }
 
-fn insert(room: u8, rows: u8) -> (&'static str, String) {
+pub fn insert(room: u8, rows: u8) -> (&'static str, String) {
     let insert = format!(
         "insert into messages (content, room, sender_id)
          select '0', 'room-{room}', '{SENDER}' from generate_series(1, {rows}) returning id, content"

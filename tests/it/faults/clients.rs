@@ -1,0 +1,231 @@
+//! Clients that misbehave, alone or by the thousand: they cost what they are worth, and the others do not notice.
+
+use std::time::Duration;
+
+use rowcast::change::EventId;
+use socket2::{SockFilter, SockRef};
+use tokio::{
+    io::AsyncWriteExt,
+    net::{TcpSocket, TcpStream},
+    time::Instant,
+};
+
+use crate::support::{
+    SENDER,
+    crowd::Manner,
+    stage::{Outcome, Scale, Stage},
+    until,
+};
+
+/// A p99 that moves by less than this is noise: of the machine, and of the clients that share its processors.
+const NOISE: Duration = Duration::from_millis(50);
+
+/// The instruction of a packet filter that ends it: here with 0, which drops the packet.
+const BPF_RETURN: u16 = 6;
+
+/// Connections that ask for a stream and read nothing of it.
+async fn unread(stage: &Stage, count: usize, path: &str) -> Vec<TcpStream> {
+    let (address, mut clients) = (stage.address(0).parse().unwrap(), Vec::with_capacity(count));
+    let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n");
+    for _ in 0..count {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let mut client = socket.connect(address).await.unwrap();
+        client.write_all(request.as_bytes()).await.unwrap();
+        clients.push(client);
+    }
+    let there = stage.crowd.len() + count;
+    until("all are connected", async || subscribers(stage).await + 1 >= there).await;
+    clients
+}
+
+/// How many are subscribed, on all nodes.
+async fn subscribers(stage: &Stage) -> usize {
+    let mut sum = 0;
+    for node in 0..stage.nodes.len() {
+        sum += stage.health(node).await["hub"]["subscribers"].as_u64().unwrap() as usize;
+    }
+    sum
+}
+
+/// Waits until nobody but the crowd is left; its restless ones may be counted twice for a moment.
+async fn alone(stage: &Stage) {
+    let there = stage.crowd.len() + stage.crowd.len() / 10;
+    until("the others are gone", async || subscribers(stage).await <= there).await;
+}
+
+/// The memory of the first node, in KiB.
+fn memory(stage: &Stage) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", stage.nodes[0].node.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// Runs something, and compares what the crowd noticed of it with what it notices of nothing.
+async fn unnoticed(stage: &mut Stage, trouble: impl AsyncFnOnce(&mut Stage)) {
+    stage.crowd.measure();
+    stage.flow(10.0).await;
+    let before = stage.crowd.p99();
+    stage.crowd.measure();
+    let since = Instant::now();
+    trouble(stage).await;
+    tokio::time::sleep_until(since + stage.scale.span(10.0)).await;
+    let meanwhile = stage.crowd.p99();
+    stage.note(format!("p99 {before:.1?} before, {meanwhile:.1?} meanwhile"));
+    if meanwhile > stage.scale.patience(before * 2 + NOISE) {
+        stage.outcome.wrong.push(format!("p99 moved from {before:?} to {meanwhile:?}"));
+    }
+}
+
+/// They connect and read nothing, until they are closed.
+pub async fn who_read_nothing(scale: Scale) -> Outcome {
+    let settings = [("WRITE_TIMEOUT", "3s"), ("RING_BYTES", "8MiB")];
+    let mut stage = Stage::busy(scale, 2, &[], &settings).await;
+    let (count, before) = (scale.of(500), memory(&stage));
+    let mut most = before;
+    unnoticed(&mut stage, async |stage| {
+        let since = Instant::now();
+        let clients = unread(stage, count, "/stream").await;
+        let large = format!("insert into messages (content, sender_id) values (repeat('large', 800), '{SENDER}')");
+        while subscribers(stage).await > stage.crowd.len() + stage.crowd.len() / 10 {
+            stage.world.sql(&large).await;
+            most = most.max(memory(stage));
+            assert!(since.elapsed() < Duration::from_secs(60), "they are not closed");
+        }
+        stage.note(format!("{count} closed after {:.1?}", since.elapsed()));
+        drop(clients);
+    })
+    .await;
+    let grown = (most - before) / count;
+    stage.note(format!("{grown} KiB for each of {count}, at most"));
+    if most - before > 32 * 1024 + count * 160 {
+        stage.outcome.wrong.push(format!("memory grew from {before} to {most} KiB"));
+    }
+    stage.recovers(Instant::now(), None).await;
+    stage.close().await
+}
+
+/// They come back all at once, far behind: the log is read once for all of them.
+pub async fn who_return_at_once(scale: Scale) -> Outcome {
+    let mut stage = Stage::busy(scale, 2, &[], &[("RING_CHANGES", "512")]).await;
+    let (count, behind) = (scale.of(5000), 1000);
+    let many = format!(
+        "insert into messages (content, sender_id) select 'past', '{SENDER}' from generate_series(1, {behind})"
+    );
+    stage.world.sql(&many).await;
+    let mark = stage.mark().await;
+    until("all have it", async || stage.has(&mark)).await;
+    let head = stage.record.mark(&mark).unwrap();
+    let from = Some(EventId::new(head.generation, head.position - behind));
+    let manner = Manner { from, elsewhere: true, ..Manner::default() };
+    let reads = page_reads(&stage).await;
+    unnoticed(&mut stage, async |stage| {
+        let since = Instant::now();
+        let back = stage.gather(count, &manner).await;
+        until("all are live", async || back.all(|seen| seen.at >= Some(head))).await;
+        stage.outcome.recovered = since.elapsed();
+        stage.compare(&back);
+        let wrong = back.sum(|seen| seen.missing.len() + seen.repeated as usize + seen.disordered as usize);
+        stage.note(format!("{count} back, {wrong} faults, all live after {:.1?}", since.elapsed()));
+        stage.outcome.lost += wrong;
+    })
+    .await;
+    let reads = page_reads(&stage).await - reads;
+    // The pages before the head are read once by each node; the one that the head is in, whenever it has grown.
+    let enough = 2 * (behind as usize / 256 + 2);
+    stage.note(format!("{reads} queries of the log"));
+    if reads > enough + scale.of(200) {
+        stage.outcome.wrong.push(format!("{reads} queries of the log, where {enough} are enough"));
+    }
+    stage.close().await
+}
+
+/// How often the log was read for subscribers, on all nodes.
+async fn page_reads(stage: &Stage) -> usize {
+    let mut sum = 0;
+    for node in 0..stage.nodes.len() {
+        sum += stage.health(node).await["hub"]["page_reads"].as_u64().unwrap() as usize;
+    }
+    sum
+}
+
+/// They go all at once, while others come.
+pub async fn who_vanish_at_once(scale: Scale) -> Outcome {
+    let mut stage = Stage::busy(scale, 2, &[], &[]).await;
+    let (count, before) = (scale.of(10_000), memory(&stage));
+    let clients = unread(&stage, count, "/stream?room=quiet").await;
+    let each = (memory(&stage) - before) / count;
+    unnoticed(&mut stage, async |stage| {
+        let since = Instant::now();
+        drop(clients);
+        let joining = stage.gather(count / 20, &Manner { elsewhere: true, ..Manner::default() }).await;
+        let joined = since.elapsed();
+        drop(joining);
+        alone(stage).await;
+        stage.note(format!(
+            "{each} KiB each; gone after {:.1?}, {} others in after {joined:.1?}",
+            since.elapsed(),
+            count / 20
+        ));
+    })
+    .await;
+    stage.recovers(Instant::now(), None).await;
+    stage.close().await
+}
+
+/// Their network is gone, and nobody says so: no packet comes back.
+pub async fn who_are_half_open(scale: Scale) -> Outcome {
+    let mut stage = Stage::busy(scale, 2, &[], &[("KEEP_ALIVE", "1s"), ("WRITE_TIMEOUT", "3s")]).await;
+    let count = scale.of(200);
+    let clients = unread(&stage, count, "/stream?room=quiet").await;
+    let nothing = [SockFilter::new(BPF_RETURN, 0, 0, 0)];
+    for client in &clients {
+        SockRef::from(client).attach_filter(&nothing).unwrap();
+    }
+    let since = Instant::now();
+    alone(&stage).await;
+    stage.note(format!("{count} noticed and let go after {:.1?}", since.elapsed()));
+    drop(clients);
+    stage.recovers(Instant::now(), None).await;
+    stage.close().await
+}
+
+/// They take every descriptor that the first node may have.
+pub async fn who_take_every_descriptor(scale: Scale) -> Outcome {
+    let mut stage = Stage::busy(scale, 2, &[], &[]).await;
+    stage.hide(0);
+    let process = stage.nodes[0].node.id();
+    let open = std::fs::read_dir(format!("/proc/{process}/fd")).unwrap().count();
+    let free = 10;
+    limit_descriptors(process, open + free);
+    let address = stage.address(0);
+    let clients = futures_util::future::try_join_all((0..10 * free).map(|_| TcpStream::connect(&address))).await;
+    let (since, worked) = (Instant::now(), processor_time(process));
+    stage.recovers(since, None).await;
+    stage.flow(10.0).await;
+    let busy = (processor_time(process) - worked).as_secs_f64() / since.elapsed().as_secs_f64();
+    stage.note(format!("the node took {busy:.2} of a processor meanwhile"));
+    if busy > 0.6 {
+        stage.outcome.wrong.push("it tries to accept again and again".to_owned());
+    }
+    drop(clients);
+    limit_descriptors(process, 10_000);
+    assert_eq!(stage.nodes[0].node.get("/health/live").await.status, 200, "it accepts again");
+    stage.show(0);
+    stage.recovers(Instant::now(), None).await;
+    stage.close().await
+}
+
+fn limit_descriptors(process: i32, most: usize) {
+    let mut limit = std::process::Command::new("prlimit");
+    limit.args(["--pid", &process.to_string(), &format!("--nofile={most}:10000")]);
+    assert!(limit.status().unwrap().success());
+}
+
+/// What a process has used of the processors.
+fn processor_time(process: i32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+    Duration::from_millis(ticks * 10)
+}
