@@ -166,10 +166,9 @@ impl Subscription {
         }
     }
 
-    /// So much is written next; nothing, at the head. One that has come back waits after each write: who lacks little has
-    /// it at once.
+    /// So much is written next. One that has come back waits after each write until it is at the head: who lacks little
+    /// has it at once.
     fn went_on(&mut self, bytes: usize) {
-        self.returning &= bytes > 0;
         let due = self.returning.then(|| self.shared.pace.reserve(bytes)).flatten();
         self.pause = due.map(|at| Box::pin(tokio::time::sleep_until(at)));
     }
@@ -234,6 +233,7 @@ impl Subscription {
         }
         let Taken::Frames { bytes, last, cursor } = taken else { return None };
         self.cursor = cursor;
+        self.returning &= cursor < head.position;
         if !bytes.is_empty() {
             self.told = last;
         }

@@ -16,6 +16,7 @@ mod omitted;
 mod openapi;
 mod oracle;
 mod outage;
+mod pace;
 mod pagination;
 mod problems;
 mod readme;
