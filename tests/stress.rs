@@ -4,7 +4,7 @@
 //! plays the faults whose name has this text.
 
 #![expect(unreachable_pub, clippy::unwrap_used, reason = "a test binary has no users, and fails by panicking")]
-#![allow(dead_code, reason = "it shares its support with the tests, which need more of it")]
+#![allow(dead_code, unused_imports, reason = "it shares its support with the tests, which need more of it")]
 
 #[path = "it/faults/mod.rs"]
 mod faults;
