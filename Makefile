@@ -25,6 +25,7 @@ demo: ## Post the messages of FILE, or a few built-in ones, to the server that r
 test: services ## Check format and lints, then run every test against real servers.
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --test stress -- -D warnings
 	cargo test --locked
 
 stress: SECONDS ?= 600

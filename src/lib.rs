@@ -24,7 +24,8 @@
 //!
 //! `GET /stream` with a `Last-Event-ID` → [`api`] reads the position → [`hub`] attaches a cursor → behind the ring the
 //! cursor reads pages of the log (through [`change::History`]), in the ring it takes what is there, at the head it waits.
-//! It is one loop; a client that comes back and a client that is slow are the same.
+//! It is one loop; a client that comes back and a client that is slow are the same, but that who comes back goes at a pace
+//! until it is at the head.
 //!
 //! # The code, in reading order
 //!

@@ -29,7 +29,6 @@ pub async fn terminated(scale: Scale) -> Outcome {
     let mut stage = Stage::busy(scale, 2, &[], &[("RETRY", "1s"), ("DRAIN", "2s")]).await;
     let since = Instant::now();
     leaves(&mut stage, 0).await;
-    stage.recovers(Instant::now(), None).await;
     spread(&mut stage, since);
     stage.flow(5.0).await;
     stage.close().await
@@ -41,13 +40,12 @@ pub async fn restarted_in_turn(scale: Scale) -> Outcome {
     for node in 0..3 {
         stage.add_node(&[]).await;
         leaves(&mut stage, node).await;
-        stage.recovers(Instant::now(), None).await;
         stage.flow(2.0).await;
     }
     stage.close().await
 }
 
-/// Ends a node in good order; whoever was there is told.
+/// Ends a node in good order; whoever was there is told, and goes on elsewhere.
 async fn leaves(stage: &mut Stage, node: usize) {
     let (cuts, byes) = (stage.crowd.sum(|seen| seen.cuts as usize), stage.crowd.sum(|seen| seen.byes as usize));
     let (asked, address) = (Instant::now(), stage.address(node));
@@ -58,8 +56,10 @@ async fn leaves(stage: &mut Stage, node: usize) {
     if status.code() != Some(0) {
         stage.outcome.wrong.push(format!("a node ended with {status}"));
     }
+    // Then all of them have noticed their connection's end, and come elsewhere.
+    stage.recovers(Instant::now(), None).await;
     let byes = stage.crowd.sum(|seen| seen.byes as usize) - byes;
-    stage.note(format!("{there} clients there, {byes} byes, gone in {:.1?}", asked.elapsed()));
+    stage.note(format!("{there} clients there, {byes} byes, gone and back in {:.1?}", asked.elapsed()));
     let cuts = stage.crowd.sum(|seen| seen.cuts as usize) - cuts;
     if cuts > 0 || there == 0 {
         stage.outcome.wrong.push(format!("{cuts} of {there} were not told"));

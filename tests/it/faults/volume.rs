@@ -12,6 +12,15 @@ use crate::support::{
     until,
 };
 
+/// No node has ever taken more than so many MiB.
+fn bounded(stage: &mut Stage, mebibytes: usize) {
+    let most = stage.nodes.iter().map(|wired| wired.node.memory("VmHWM")).max().unwrap_or_default() / 1024;
+    stage.note(format!("a node took {most} MiB at most"));
+    if most > mebibytes {
+        stage.outcome.wrong.push(format!("a node took {most} MiB"));
+    }
+}
+
 /// A statement that writes, changes and takes away very many rows, each of them told.
 pub async fn huge_statements(scale: Scale) -> Outcome {
     let mut stage = Stage::busy(Scale { subscribers: 10, ..scale }, 2, &[], &[]).await;
@@ -32,11 +41,7 @@ pub async fn huge_statements(scale: Scale) -> Outcome {
         stage.recovers(since, None).await;
         stage.note(format!("{name} of {rows}: told to all {:.1?} after its commit", since.elapsed()));
     }
-    let most = stage.nodes.iter().map(|wired| wired.node.peak_memory()).max().unwrap_or_default();
-    stage.note(format!("a node took {} MiB at most", most / 1024));
-    if most > 512 * 1024 {
-        stage.outcome.wrong.push(format!("a node took {most} KiB"));
-    }
+    bounded(&mut stage, 512);
     stage.close().await
 }
 
@@ -53,11 +58,7 @@ pub async fn large_messages(scale: Scale) -> Outcome {
     }
     stage.note(format!("{count} MiB in {:.1?}", begun.elapsed()));
     stage.recovers(Instant::now(), None).await;
-    let most = stage.nodes.iter().map(|wired| wired.node.peak_memory()).max().unwrap_or_default();
-    stage.note(format!("a node took {} MiB at most", most / 1024));
-    if most > 768 * 1024 {
-        stage.outcome.wrong.push(format!("a node took {most} KiB"));
-    }
+    bounded(&mut stage, 512);
     stage.close().await
 }
 

@@ -109,11 +109,11 @@ impl Node {
         self.process.id().expect("it runs") as i32
     }
 
-    /// The most memory that it has taken, in KiB.
-    pub fn peak_memory(&self) -> usize {
+    /// Its memory in KiB: `VmRSS` is what it takes now, `VmHWM` the most that it has taken.
+    pub fn memory(&self, what: &str) -> usize {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse().unwrap()
+        let line = status.lines().find_map(|line| line.strip_prefix(what)).unwrap();
+        line.trim_start_matches(':').trim().trim_end_matches(" kB").parse().unwrap()
     }
 
     /// Sends a signal, by name.
