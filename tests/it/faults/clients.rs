@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rowcast::change::EventId;
+use rowcast::change::{EventId, Position};
 use socket2::{SockFilter, SockRef};
 use tokio::{
     io::AsyncWriteExt,
@@ -12,7 +12,7 @@ use tokio::{
 
 use crate::support::{
     SENDER,
-    crowd::Manner,
+    crowd::{Crowd, Manner},
     stage::{Outcome, Scale, Stage},
     until,
 };
@@ -64,19 +64,23 @@ fn memory(stage: &Stage) -> usize {
     stage.nodes[0].node.memory("VmRSS")
 }
 
-/// Runs something, and compares what the crowd noticed of it with what it notices of nothing.
-async fn unnoticed(stage: &mut Stage, trouble: impl AsyncFnOnce(&mut Stage)) {
+/// The p99 of the crowd while nothing is amiss.
+async fn usual(stage: &Stage) -> Duration {
     stage.crowd.measure();
     stage.flow(10.0).await;
-    let before = stage.crowd.p99();
+    stage.crowd.p99()
+}
+
+/// Runs something, and compares what the crowd notices of it with what is usual.
+async fn unnoticed(stage: &mut Stage, usual: Duration, trouble: impl AsyncFnOnce(&mut Stage)) {
     stage.crowd.measure();
     let since = Instant::now();
     trouble(stage).await;
     tokio::time::sleep_until(since + stage.scale.span(10.0)).await;
     let meanwhile = stage.crowd.p99();
-    stage.note(format!("p99 {before:.1?} before, {meanwhile:.1?} meanwhile"));
-    if meanwhile > stage.scale.patience(before * 2 + NOISE) {
-        stage.outcome.wrong.push(format!("p99 moved from {before:?} to {meanwhile:?}"));
+    stage.note(format!("p99 {usual:.1?} before, {meanwhile:.1?} meanwhile"));
+    if meanwhile > stage.scale.patience(usual * 2 + NOISE) {
+        stage.outcome.wrong.push(format!("p99 moved from {usual:?} to {meanwhile:?}"));
     }
 }
 
@@ -86,7 +90,8 @@ pub async fn who_read_nothing(scale: Scale) -> Outcome {
     let mut stage = Stage::busy(scale, 2, &[], &settings).await;
     let (count, before) = (scale.of(500), memory(&stage));
     let mut most = before;
-    unnoticed(&mut stage, async |stage| {
+    let usual = usual(&stage).await;
+    unnoticed(&mut stage, usual, async |stage| {
         let since = Instant::now();
         let clients = unread(stage, count, "/stream").await;
         let large = format!("insert into messages (content, sender_id) values (repeat('large', 800), '{SENDER}')");
@@ -108,23 +113,24 @@ pub async fn who_read_nothing(scale: Scale) -> Outcome {
     stage.close().await
 }
 
-/// They come back all at once, far behind: the log is read once for all of them.
+/// They are cut off and come back all at once, far behind: the log is read once for all of them.
 pub async fn who_return_at_once(scale: Scale) -> Outcome {
+    // The processors are the clients' as well: at the full rate, it is they whom the others would wait for.
+    let scale = Scale { rate: scale.rate / 5, ..scale };
     let mut stage = Stage::busy(scale, 2, &[], &[("RING_CHANGES", "512")]).await;
     let (count, behind) = (scale.of(5000), 1000);
-    let many = format!(
-        "insert into messages (content, sender_id) select 'past', '{SENDER}' from generate_series(1, {behind})"
-    );
-    stage.world.sql(&many).await;
-    let mark = stage.mark().await;
-    until("all have it", async || stage.has(&mark)).await;
-    let head = stage.record.mark(&mark).unwrap();
-    let from = Some(EventId::new(head.generation, head.position - behind));
-    let manner = Manner { from, elsewhere: true, ..Manner::default() };
+    let manner = Manner { elsewhere: true, ..Manner::default() };
+    let there = stage.gather(count, &manner).await;
     let reads = sum(&stage, "page_reads").await;
-    unnoticed(&mut stage, async |stage| {
+    let usual = usual(&stage).await;
+    drop(there);
+    alone(&stage).await;
+    let head = pass_by(&mut stage, behind).await;
+    let from = Some(EventId::new(head.generation, head.position - behind));
+    let mut back = Crowd::default();
+    unnoticed(&mut stage, usual, async |stage| {
         let since = Instant::now();
-        let back = stage.gather(count, &manner).await;
+        back = stage.gather(count, &Manner { from, ..manner }).await;
         until("all are live", async || back.all(|seen| seen.at >= Some(head))).await;
         stage.outcome.recovered = since.elapsed();
         stage.compare(&back);
@@ -133,6 +139,7 @@ pub async fn who_return_at_once(scale: Scale) -> Outcome {
         stage.outcome.lost += wrong;
     })
     .await;
+    drop(back);
     let reads = sum(&stage, "page_reads").await - reads;
     // The pages before the head are read once by each node; the one that the head is in, whenever it has grown.
     let enough = 2 * (behind as usize / 256 + 2);
@@ -143,13 +150,24 @@ pub async fn who_return_at_once(scale: Scale) -> Outcome {
     stage.close().await
 }
 
+/// So many changes that all get who are there; where the last one is.
+async fn pass_by(stage: &mut Stage, count: Position) -> EventId {
+    let many =
+        format!("insert into messages (content, sender_id) select 'past', '{SENDER}' from generate_series(1, {count})");
+    stage.world.sql(&many).await;
+    let mark = stage.mark().await;
+    until("all have it", async || stage.has(&mark)).await;
+    stage.record.mark(&mark).unwrap()
+}
+
 /// They go all at once, while others come.
 pub async fn who_vanish_at_once(scale: Scale) -> Outcome {
     let mut stage = Stage::busy(scale, 2, &[], &[]).await;
     let (count, before) = (scale.of(10_000), memory(&stage));
     let clients = unread(&stage, count, "/stream?room=quiet").await;
     let each = (memory(&stage) - before) / count;
-    unnoticed(&mut stage, async |stage| {
+    let usual = usual(&stage).await;
+    unnoticed(&mut stage, usual, async |stage| {
         let since = Instant::now();
         drop(clients);
         let joining = stage.gather(count / 20, &Manner { elsewhere: true, ..Manner::default() }).await;
