@@ -64,6 +64,10 @@ pub struct Settings {
     #[arg(long, env, default_value_t = 5000, value_parser = clap::value_parser!(u32).range(1..), help_heading = "HTTP")]
     pub accept_rate: u32,
 
+    /// Threads that write the streams of plain HTTP/1.1; 0 leaves them to the HTTP library, as those of HTTP/2 are
+    #[arg(long, env, default_value_t = 2, help_heading = "HTTP")]
+    pub writers: usize,
+
     /// How long a client may take nothing before it is closed: longer than a phone changes networks
     #[arg(long, env, default_value = "30s", value_parser = span, help_heading = "HTTP")]
     pub write_timeout: Duration,
@@ -215,6 +219,7 @@ impl Settings {
             accept_rate: self.accept_rate,
             write_timeout: self.write_timeout,
             send_buffer: size(self.send_buffer),
+            writers: self.writers,
         }
     }
 

@@ -12,7 +12,8 @@
 //! [`relay`] (its publisher) carries the changes to [`redis`] →
 //! [`intake`] takes them on every node, and fills holes from the log →
 //! [`hub`] keeps them as ready [`frame`]s and wakes whom they concern →
-//! [`api`] hands out each subscription as the body of `GET /stream`.
+//! [`api`] offers each subscription as the answer to `GET /stream` →
+//! [`edge`] writes it: by threads of its own, straight to the sockets, or as the body of an answer (HTTP/2).
 //!
 //! # The route of a canary
 //!
@@ -40,7 +41,7 @@
 //! | [`intake`] | keeps the hub at the head, from the bus or from the log |
 //! | [`health`] | whether changes come through, stage by stage; how every part of the node is |
 //! | [`api`] | the HTTP contract: resources, problems, the OpenAPI document |
-//! | [`edge`] | how connections come in |
+//! | [`edge`] | how connections come in, and how streams are written |
 //! | [`config`], `mistakes` | settings, and all that is wrong with them at once |
 //! | [`app`] | builds the parts, runs them, stops them in order |
 //! | `failpoint` | where a test lets the process die |

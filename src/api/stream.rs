@@ -3,11 +3,8 @@
 //! An `EventSource` gives up for good on any status but 200. So what is wrong with the request is a 4xx, and trouble that
 //! will pass is a 200 that ends: the client comes back by itself, with its position.
 
-use std::convert::Infallible;
-
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt, stream};
-use poem::{Body, IntoResponse, Request, Response, http::header};
+use poem::{IntoResponse, Request, Response, http::header};
 use poem_openapi::{
     ApiResponse, OpenApi,
     param::{Header, Query},
@@ -24,16 +21,16 @@ use super::{
 };
 use crate::{
     change::EventId,
+    edge::Offer,
     hub::{Hub, Refused, ring::Filter},
 };
 
 /// A stream of events.
-pub(super) struct EventStream(Body);
-
-impl EventStream {
-    fn new(events: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static) -> Self {
-        Self(Body::from_bytes_stream(events.map(|bytes| bytes.map_err(std::io::Error::other))))
-    }
+pub(super) enum EventStream {
+    /// The feed.
+    Feed(Offer),
+    /// No more than this.
+    Only(Bytes),
 }
 
 impl Payload for EventStream {
@@ -50,12 +47,15 @@ impl Payload for EventStream {
 
 impl IntoResponse for EventStream {
     fn into_response(self) -> Response {
-        Response::builder()
+        let answer = Response::builder()
             .content_type(Self::CONTENT_TYPE)
             .header(header::CACHE_CONTROL, "no-store")
             // Proxies like nginx would hold events back otherwise.
-            .header("X-Accel-Buffering", "no")
-            .body(self.0)
+            .header("X-Accel-Buffering", "no");
+        match self {
+            Self::Feed(offer) => answer.extension(offer.clone()).body(offer.body()),
+            Self::Only(bytes) => answer.body(bytes),
+        }
     }
 }
 
@@ -103,7 +103,7 @@ impl StreamApi {
         let from = position(request, last_event_id.0)?;
         let subscribed = self.hub.subscribe(from, self.filter(room.0)?).await;
         Ok(match subscribed {
-            Ok(subscription) => EventStream::new(subscription),
+            Ok(subscription) => EventStream::Feed(Offer::new(subscription)),
             Err(refused) => come_back(&refused),
         })
     }
@@ -138,5 +138,5 @@ fn position(request: &Request, query: Option<String>) -> Result<Option<EventId>,
 /// A stream that ends at once, and says when to come back.
 fn come_back(refused: &Refused) -> EventStream {
     tracing::warn!(error = %refused, "a stream was sent away");
-    EventStream::new(stream::iter([Ok(crate::frame::retry(fastrand::u64(1000..3000)))]))
+    EventStream::Only(crate::frame::retry(fastrand::u64(1000..3000)))
 }

@@ -2,18 +2,16 @@
 //!
 //! A process without free descriptors that calls `accept` again at once burns a core: here a failure waits, longer each
 //! time. Thousands that connect at once would keep everyone else waiting until the last of them has its answer: they are
-//! let in at a pace, and wait in the kernel's queue. A client that takes nothing is closed: the write timeout runs only while a write is pending, so it costs a
-//! silent connection nothing. One whose network has gone acknowledges nothing, not even a keep-alive: the same timeout,
-//! told to the kernel, ends it. The kernel would hold up to 4 MiB for such a client; a small send buffer keeps that in
-//! bounds.
+//! let in at a pace, and wait in the kernel's queue. One whose network has gone acknowledges nothing, not even a
+//! keep-alive: the write timeout, told to the kernel, ends it. The kernel would hold up to 4 MiB for a client that takes
+//! nothing; a small send buffer keeps that in bounds.
 
-use std::{io, net::SocketAddr, pin::Pin, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream},
     time::Instant,
 };
-use tokio_io_timeout::TimeoutStream;
 
 /// The first wait after a failure, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
@@ -29,10 +27,9 @@ pub struct Options {
     pub write_timeout: Duration,
     /// What the kernel holds for a client that is slow, in bytes.
     pub send_buffer: usize,
+    /// Threads that write the streams of plain HTTP/1.1. Without any, hyper does.
+    pub writers: usize,
 }
-
-/// A connection whose writes do not wait for ever.
-pub(super) type Socket = Pin<Box<TimeoutStream<TcpStream>>>;
 
 /// Where connections come in.
 pub(super) struct Door {
@@ -48,13 +45,13 @@ impl Door {
     }
 
     /// The next connection. Dropping the future loses none.
-    pub(super) async fn accept(&mut self) -> (Socket, SocketAddr) {
+    pub(super) async fn accept(&mut self) -> (TcpStream, SocketAddr) {
         // A timer is no finer than that: as many as it takes come in together.
         tokio::time::sleep_until(self.next - TICK).await;
         let mut pause = PAUSES.0;
         loop {
             let accepted = self.listener.accept().await;
-            match accepted.and_then(|(socket, peer)| Ok((prepare(socket, self.options)?, peer))) {
+            match accepted.and_then(|(socket, peer)| prepare(&socket, self.options).map(|()| (socket, peer))) {
                 Ok(connection) => {
                     self.next = self.next.max(Instant::now()) + Duration::from_secs(1) / self.options.accept_rate;
                     return connection;
@@ -69,15 +66,13 @@ impl Door {
     }
 }
 
-fn prepare(socket: TcpStream, options: Options) -> io::Result<Socket> {
+fn prepare(socket: &TcpStream, options: Options) -> io::Result<()> {
     // Events are small and must not wait for one another.
     socket.set_nodelay(true)?;
-    let settings = socket2::SockRef::from(&socket);
+    let settings = socket2::SockRef::from(socket);
     settings.set_send_buffer_size(options.send_buffer)?;
     // The kernel goes on for a quarter of an hour with a peer whose network has gone.
     #[cfg(target_os = "linux")]
     settings.set_tcp_user_timeout(Some(options.write_timeout))?;
-    let mut stream = TimeoutStream::new(socket);
-    stream.set_write_timeout(Some(options.write_timeout));
-    Ok(Box::pin(stream))
+    Ok(())
 }

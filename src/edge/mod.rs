@@ -3,13 +3,19 @@
 //! poem's own server would do, but for three things: it spins when `accept` fails; it polls a connection on after its
 //! client has gone, so that a silent stream outlives its reader until something is written; and it bounds neither the
 //! time a request's head may take nor what is buffered for a slow reader. So the loop is ours: hyper serves each
-//! connection, with poem's endpoint as its service.
+//! connection, with poem's endpoint as its service. A stream leaves hyper as soon as it is answered, where it can, and is
+//! written by threads that do nothing else.
 
 mod accept;
+mod handover;
+mod loan;
+mod outlet;
+mod shard;
+mod writers;
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use hyper::{body::Incoming, service::service_fn};
+use hyper::{Version, body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
@@ -20,11 +26,15 @@ use poem::{
     http::uri::Scheme,
     web::{LocalAddr, RemoteAddr},
 };
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use accept::Door;
 pub use accept::Options;
-use accept::{Door, Socket};
+pub use handover::Offer;
+use loan::Loan;
+use writers::Writers;
 
 /// How long the head of a request may take to come.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -37,6 +47,8 @@ const BUFFER: usize = 64 << 10;
 struct Service {
     endpoint: Arc<dyn DynEndpoint<Output = Response>>,
     http: Builder<TokioExecutor>,
+    writers: Arc<Writers>,
+    write_timeout: Duration,
     address: SocketAddr,
     /// Requests under way are answered, then the connection ends.
     finish: CancellationToken,
@@ -48,7 +60,7 @@ struct Service {
 /// still open after that is cut off.
 ///
 /// # Errors
-/// When the socket does not listen.
+/// When the socket does not listen, or no thread can be had.
 pub async fn serve(
     listener: TcpListener,
     options: Options,
@@ -59,6 +71,8 @@ pub async fn serve(
     let service = Service {
         endpoint: Arc::new(ToDynEndpoint(endpoint.map_to_response())),
         http: http(),
+        writers: Arc::new(Writers::start(options.writers, options.write_timeout)?),
+        write_timeout: options.write_timeout,
         address: listener.local_addr()?,
         finish: CancellationToken::new(),
         cut: CancellationToken::new(),
@@ -79,6 +93,7 @@ pub async fn serve(
         service.cut.cancel();
         connections.wait().await;
     }
+    service.writers.finish(grace).await;
     Ok(())
 }
 
@@ -90,17 +105,36 @@ fn http() -> Builder<TokioExecutor> {
     http
 }
 
+/// The connection goes on elsewhere.
+#[derive(Debug, thiserror::Error)]
+#[error("the stream was handed over")]
+struct HandedOver;
+
 impl Service {
-    async fn connection(self, socket: Socket, peer: SocketAddr) {
+    /// Serves a connection to its end, or until it becomes a stream.
+    async fn connection(self, socket: TcpStream, peer: SocketAddr) {
+        let loan = Loan::new(socket);
+        self.serve(&loan, peer).await;
+        if let Some((socket, stream)) = loan.take_back() {
+            self.writers.take(socket, stream);
+        }
+    }
+
+    async fn serve(&self, loan: &Loan, peer: SocketAddr) {
         let answer = service_fn(|request: hyper::Request<Incoming>| {
             let (near, far) = (LocalAddr(self.address.into()), RemoteAddr(peer.into()));
-            let endpoint = Arc::clone(&self.endpoint);
+            let plain = request.version() == Version::HTTP_11 && self.writers.are_there();
+            let (endpoint, loan) = (Arc::clone(&self.endpoint), loan.clone());
             async move {
                 let answer = endpoint.get_response((request, near, far, Scheme::HTTP).into()).await;
-                Ok::<_, Infallible>(hyper::Response::from(answer))
+                let answer = hyper::Response::from(answer);
+                // hyper writes nothing of an error.
+                if plain && loan.end_with(&answer) { Err(HandedOver) } else { Ok(answer) }
             }
         });
-        let connection = self.http.serve_connection_with_upgrades(TokioIo::new(socket), answer);
+        let mut socket = TimeoutStream::new(loan.clone());
+        socket.set_write_timeout(Some(self.write_timeout));
+        let connection = self.http.serve_connection_with_upgrades(TokioIo::new(Box::pin(socket)), answer);
         tokio::pin!(connection);
         // How a connection ends is its client's affair.
         tokio::select! {

@@ -11,8 +11,8 @@ const LAYERS: [(&str, &[&str]); 5] = [
     ("words", &["change", "cursor", "failpoint", "frame", "message", "timestamp"]),
     ("adapters", &["redis", "store"]),
     ("engine", &["hub", "intake", "relay"]),
-    ("doors", &["api", "demo", "health"]),
-    ("wiring", &["app", "cli", "config", "dev", "edge", "lib", "main", "mistakes"]),
+    ("doors", &["api", "demo", "edge", "health"]),
+    ("wiring", &["app", "cli", "config", "dev", "lib", "main", "mistakes"]),
 ];
 
 /// Names that a file, or a module with all its files, must not use, beside what the layers say.

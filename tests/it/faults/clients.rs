@@ -18,7 +18,7 @@ use crate::support::{
 };
 
 /// A p99 that moves by less than this is noise: of the machine, and of the clients that share its processors.
-const NOISE: Duration = Duration::from_millis(25);
+const NOISE: Duration = Duration::from_millis(10);
 
 /// The instruction of a packet filter that ends it: here with 0, which drops the packet.
 const BPF_RETURN: u16 = 6;

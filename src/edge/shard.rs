@@ -1,0 +1,148 @@
+//! The shard: one writer's loop over its streams.
+//!
+//! Each stream that has something to write has a turn: one write of what its events are. Then the next one has,
+//! so that who lacks much does not hold up who lacks little. A socket that takes no more is left alone until it does; one
+//! that takes nothing for the write timeout is closed. Whatever a client sends is thrown away.
+
+use std::{
+    io::ErrorKind,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use mio::{Events, Interest, Poll, Token, event::Event};
+use slab::Slab;
+
+use super::{
+    outlet::{Outlet, Turn},
+    writers::{Arrival, Bell, MAIL, Mail, Mailbox},
+};
+
+/// Events of sockets taken from the system at once.
+const EVENTS: usize = 1024;
+
+/// Into how many parts the write timeout is cut: how often those that take nothing are looked for.
+const LOOKS: u32 = 8;
+
+/// One writer.
+pub(super) struct Shard {
+    poll: Poll,
+    mailbox: Arc<Mailbox>,
+    write_timeout: Duration,
+    outlets: Slab<Outlet>,
+    /// Those that may have something to write; the others wait for a bell or for their socket.
+    ready: Vec<usize>,
+    /// Those whose socket took no more at some time since the last look.
+    full: Vec<usize>,
+    looked: Instant,
+    finish: bool,
+}
+
+impl Shard {
+    pub(super) fn new(poll: Poll, mailbox: Arc<Mailbox>, write_timeout: Duration) -> Self {
+        Self {
+            poll,
+            mailbox,
+            write_timeout,
+            outlets: Slab::new(),
+            ready: Vec::new(),
+            full: Vec::new(),
+            looked: Instant::now(),
+            finish: false,
+        }
+    }
+
+    /// Runs until it is told to end.
+    pub(super) fn run(mut self) {
+        let (mut events, mut mail) = (Events::with_capacity(EVENTS), Mail::default());
+        while !(self.finish && self.outlets.is_empty()) {
+            match self.poll.poll(&mut events, self.patience()) {
+                Err(error) if error.kind() != ErrorKind::Interrupted => {
+                    tracing::error!(%error, "a writer cannot wait for its sockets");
+                    return;
+                }
+                _ => {}
+            }
+            events.iter().filter(|event| event.token() != MAIL).for_each(|event| self.heard(event));
+            self.mailbox.empty(&mut mail);
+            if mail.cut {
+                return;
+            }
+            self.finish |= mail.finish;
+            self.ready.append(&mut mail.woken);
+            mail.arrivals.drain(..).for_each(|arrival| self.arrive(arrival));
+            self.take_turns();
+            self.look();
+        }
+    }
+
+    /// How long there is nothing to do but wait.
+    fn patience(&self) -> Option<Duration> {
+        match (self.ready.is_empty(), self.full.is_empty()) {
+            (false, _) => Some(Duration::ZERO),
+            (true, false) => Some(self.write_timeout / LOOKS),
+            (true, true) => None,
+        }
+    }
+
+    fn arrive(&mut self, Arrival { socket, handed }: Arrival) {
+        let entry = self.outlets.vacant_entry();
+        let key = entry.key();
+        let mut socket = mio::net::TcpStream::from_std(socket);
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if let Err(error) = self.poll.registry().register(&mut socket, Token(key), interest) {
+            tracing::warn!(%error, "a stream ends, since its socket cannot be watched");
+            return;
+        }
+        let bell = Arc::new(Bell::new(Arc::clone(&self.mailbox), key));
+        entry.insert(Outlet::new(socket, handed, bell));
+        self.ready.push(key);
+    }
+
+    fn heard(&mut self, event: &Event) {
+        let key = event.token().0;
+        let Some(outlet) = self.outlets.get_mut(key) else { return };
+        if event.is_error() || event.is_read_closed() || event.is_write_closed() {
+            self.outlets.remove(key);
+            return;
+        }
+        if event.is_readable() {
+            outlet.ignore();
+        }
+        if event.is_writable() && outlet.takes_again() {
+            self.ready.push(key);
+        }
+    }
+
+    /// Gives each one that is ready a turn; those that have more wait for the next round.
+    fn take_turns(&mut self) {
+        for key in std::mem::take(&mut self.ready) {
+            let Some(outlet) = self.outlets.get_mut(key) else { continue };
+            match outlet.turn() {
+                Turn::Waits => {}
+                Turn::HasMore => self.ready.push(key),
+                Turn::IsFull => self.full.push(key),
+                Turn::Ended => drop(self.outlets.remove(key)),
+            }
+        }
+    }
+
+    /// Closes those that have taken nothing for too long.
+    fn look(&mut self) {
+        if self.full.is_empty() || self.looked.elapsed() < self.write_timeout / LOOKS {
+            return;
+        }
+        self.looked = Instant::now();
+        self.full.sort_unstable();
+        self.full.dedup();
+        let (outlets, timeout) = (&mut self.outlets, self.write_timeout);
+        self.full.retain(|&key| {
+            let Some(since) = outlets.get(key).and_then(Outlet::full_since) else { return false };
+            let late = since.elapsed() >= timeout;
+            if late {
+                outlets.remove(key);
+            }
+            !late
+        });
+    }
+}
