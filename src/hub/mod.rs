@@ -8,6 +8,7 @@
 //! The hub knows no SQL, no Redis and no HTTP. It is fed in order and without holes (see `intake`), and it reads the
 //! past through [`History`] alone.
 
+mod batch;
 mod pace;
 mod pages;
 pub mod ring;
@@ -29,6 +30,7 @@ use crate::{
     change::{EventId, History, Past, PastUnavailable, Position, Published},
     frame::{Frame, ResetReason},
 };
+use batch::Batch;
 use pace::Pace;
 pub use pages::PageOptions;
 use pages::Pages;
@@ -37,7 +39,7 @@ use slots::Slots;
 pub use subscription::Subscription;
 
 /// Into how many parts the keep-alive round is cut, so that it never is one burst.
-const PARTS: u64 = 16;
+const PARTS: usize = 16;
 
 /// Changes read from the log at once to bring the ring to the head.
 const CATCH_UP: usize = 512;
@@ -109,6 +111,7 @@ struct Shared {
     /// Read by every subscriber for as long as it takes to join a few frames, written once a batch. Never held
     /// together with `slots`, never across an await.
     ring: RwLock<Ring>,
+    batch: Batch,
     /// Held to add, remove or list subscribers; they are woken after it is let go.
     slots: Mutex<Slots>,
     closing: CancellationToken,
@@ -124,6 +127,7 @@ impl Hub {
             pages: Pages::new(history, options.pages),
             pace: Pace::new(options.resume_rate),
             ring: RwLock::new(Ring::new(options.ring, head)),
+            batch: Batch::default(),
             slots: Mutex::default(),
             closing: CancellationToken::new(),
             resumed: AtomicU64::new(0),

@@ -54,7 +54,7 @@ impl Filter {
 }
 
 /// What the ring has for a cursor.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Taken {
     /// Something that is wanted has left the ring: read the log.
     Behind,

@@ -12,6 +12,7 @@ use std::{
 };
 
 use futures_util::task::AtomicWaker;
+use slab::Slab;
 
 use super::ring::Filter;
 
@@ -35,11 +36,10 @@ impl Slot {
 /// All slots of a node.
 #[derive(Debug, Default)]
 pub(super) struct Slots {
-    next: u64,
-    slots: HashMap<u64, Arc<Slot>>,
+    slots: Slab<Arc<Slot>>,
     /// Those without a filter.
-    everything: HashSet<u64>,
-    rooms: HashMap<String, HashSet<u64>>,
+    everything: HashSet<usize>,
+    rooms: HashMap<String, HashSet<usize>>,
 }
 
 impl Slots {
@@ -47,10 +47,9 @@ impl Slots {
         self.slots.len()
     }
 
-    pub(super) fn add(&mut self, filter: &Filter) -> (u64, Arc<Slot>) {
-        let (key, slot) = (self.next, Arc::new(Slot::default()));
-        self.next += 1;
-        self.slots.insert(key, Arc::clone(&slot));
+    pub(super) fn add(&mut self, filter: &Filter) -> (usize, Arc<Slot>) {
+        let slot = Arc::new(Slot::default());
+        let key = self.slots.insert(Arc::clone(&slot));
         match filter {
             Filter::All => drop(self.everything.insert(key)),
             Filter::Rooms(rooms) => {
@@ -62,8 +61,8 @@ impl Slots {
         (key, slot)
     }
 
-    pub(super) fn remove(&mut self, key: u64, filter: &Filter) {
-        self.slots.remove(&key);
+    pub(super) fn remove(&mut self, key: usize, filter: &Filter) {
+        self.slots.remove(key);
         self.everything.remove(&key);
         let Filter::Rooms(rooms) = filter else { return };
         for room in rooms {
@@ -76,31 +75,31 @@ impl Slots {
         }
     }
 
-    /// Those whom changes of `rooms` concern; `None` among them concerns everyone.
+    /// Those whom changes of `rooms` concern; `None` among them concerns everyone. Who is concerned by several is there
+    /// several times: to be woken again costs less than to be looked up.
     pub(super) fn concerned(&self, rooms: &HashSet<Option<String>>) -> Vec<Arc<Slot>> {
         if rooms.contains(&None) {
-            return self.slots.values().cloned().collect();
+            return self.slots.iter().map(|(_, slot)| Arc::clone(slot)).collect();
         }
         let members = rooms.iter().flatten().filter_map(|room| self.rooms.get(room)).flatten();
-        let keys: HashSet<&u64> = members.chain(&self.everything).collect();
-        keys.into_iter().filter_map(|key| self.slots.get(key)).cloned().collect()
+        members.chain(&self.everything).filter_map(|&key| self.slots.get(key)).cloned().collect()
     }
 
     /// Lets one of `parts` equal parts of all subscribers look whether they were silent.
-    pub(super) fn beat(&self, part: u64, parts: u64) {
+    pub(super) fn beat(&self, part: usize, parts: usize) {
         for slot in self.part(part, parts) {
             slot.tell(&slot.beat);
         }
     }
 
     /// Says good-bye to one of `parts` equal parts of all subscribers.
-    pub(super) fn bye(&self, part: u64, parts: u64) {
+    pub(super) fn bye(&self, part: usize, parts: usize) {
         for slot in self.part(part, parts) {
             slot.tell(&slot.bye);
         }
     }
 
-    fn part(&self, part: u64, parts: u64) -> impl Iterator<Item = &Arc<Slot>> {
-        self.slots.iter().filter(move |(key, _)| *key % parts == part).map(|(_, slot)| slot)
+    fn part(&self, part: usize, parts: usize) -> impl Iterator<Item = &Arc<Slot>> {
+        self.slots.iter().filter(move |(key, _)| key % parts == part).map(|(_, slot)| slot)
     }
 }

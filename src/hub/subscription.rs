@@ -32,7 +32,7 @@ type Fetch = BoxFuture<'static, Result<Arc<Page>, PastUnavailable>>;
 pub struct Subscription {
     shared: Arc<Shared>,
     filter: Filter,
-    key: u64,
+    key: usize,
     slot: Arc<Slot>,
     generation: Generation,
     cursor: Position,
@@ -149,21 +149,19 @@ impl Subscription {
             if self.ended {
                 return Poll::Ready(None);
             }
-            if let Some(bytes) = self.take_from_page() {
-                self.went_on(bytes.len());
-                return Poll::Ready(Some(bytes));
+            if let Some(bytes) = self.at_hand() {
+                return Poll::Ready(Some(bytes).filter(|bytes| !bytes.is_empty()));
             }
-            match self.take_from_ring() {
-                Some(bytes) => {
-                    self.went_on(bytes.len());
-                    return Poll::Ready(Some(bytes).filter(|bytes| !bytes.is_empty()));
-                }
-                None => {
-                    let (shared, cursor) = (Arc::clone(&self.shared), self.cursor);
-                    self.fetch = Some(Box::pin(async move { shared.pages.after(cursor).await }));
-                }
-            }
+            let (shared, cursor) = (Arc::clone(&self.shared), self.cursor);
+            self.fetch = Some(Box::pin(async move { shared.pages.after(cursor).await }));
         }
+    }
+
+    /// What can be had without waiting, empty at the head; `None` when the log must be read.
+    fn at_hand(&mut self) -> Option<Bytes> {
+        let bytes = self.take_from_page().or_else(|| self.take_from_ring())?;
+        self.went_on(bytes.len());
+        Some(bytes)
     }
 
     /// So much is written next. One that has come back waits after each write until it is at the head: who lacks little
@@ -226,7 +224,7 @@ impl Subscription {
     fn take_from_ring(&mut self) -> Option<Bytes> {
         let (head, taken) = {
             let ring = self.shared.ring();
-            (ring.head(), ring.take(self.cursor, &self.filter, self.shared.options.write_bytes))
+            (ring.head(), self.shared.batch.take(&ring, self.cursor, &self.filter, self.shared.options.write_bytes))
         };
         if head.generation != self.generation {
             return Some(self.reset(ResetReason::Generation, head));
@@ -257,12 +255,25 @@ impl Subscription {
             std::task::ready!(pause.as_mut().poll(cx));
             self.pause = None;
         }
+        // Who has something to write asks again by itself: until then, however slow it is, no change need wake it.
+        if !self.ended
+            && self.fetch.is_none()
+            && !self.slot.bye.load(Ordering::Acquire)
+            && let Some(bytes) = self.at_hand().filter(|bytes| !bytes.is_empty())
+        {
+            self.wrote = true;
+            return Poll::Ready(Some(bytes));
+        }
         // First the waker, then the look: whatever comes in between wakes.
         self.slot.waker.register(cx.waker());
         if !self.ended && self.slot.bye.load(Ordering::Acquire) {
             self.ended = true;
             return Poll::Ready(Some(frame::bye()));
         }
+        self.wait(cx)
+    }
+
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         if let Some(bytes) = std::task::ready!(self.step(cx)) {
             self.wrote = true;
             return Poll::Ready(Some(bytes));
@@ -294,13 +305,7 @@ impl Stream for Subscription {
     type Item = Result<Bytes, Infallible>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = self.get_mut();
-        let next = this.poll_bytes(cx);
-        if next.is_ready() {
-            // Who has something to write asks again by itself. Until then, however slow it is, no change need wake it.
-            drop(this.slot.waker.take());
-        }
-        next.map(|bytes| bytes.map(Ok))
+        self.get_mut().poll_bytes(cx).map(|bytes| bytes.map(Ok))
     }
 }
 
