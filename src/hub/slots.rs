@@ -4,7 +4,7 @@
 //! subscriber, and two things the node may have to say to it.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -37,9 +37,10 @@ impl Slot {
 #[derive(Debug, Default)]
 pub(super) struct Slots {
     slots: Slab<Arc<Slot>>,
-    /// Those without a filter.
-    everything: HashSet<usize>,
-    rooms: HashMap<String, HashSet<usize>>,
+    /// Those without a filter. In order, as they were added: a writer that goes through its sockets in the order in which
+    /// they came finds the system's own records of them faster.
+    everything: BTreeSet<usize>,
+    rooms: HashMap<String, BTreeSet<usize>>,
 }
 
 impl Slots {
