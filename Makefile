@@ -11,7 +11,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 
 ROWCAST = cargo run --locked --profile $(PROFILE) --
 
-.PHONY: help run demo test stress fuzz services
+.PHONY: help run demo test stress bench fuzz services
 
 help: ## Print this list.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -25,12 +25,16 @@ demo: ## Post the messages of FILE, or a few built-in ones, to the server that r
 test: services ## Check format and lints, then run every test against real servers.
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
-	cargo clippy --locked --test stress -- -D warnings
+	cargo clippy --locked --test stress --bench bench -- -D warnings
 	cargo test --locked
 
 stress: SECONDS ?= 600
 stress: services ## Play every fault at full size for about SECONDS (600), with the dice of SEED, or ONLY those with this text.
 	STRESS_SECONDS='$(SECONDS)' STRESS_SEED='$(SEED)' STRESS_ONLY='$(ONLY)' cargo test --locked --release --test stress
+
+bench: ROUNDS ?= 3
+bench: services ## Ours beside a bare loop and every peer that is installed: the median of ROUNDS (3), or ONLY these questions.
+	BENCH_ROUNDS='$(ROUNDS)' BENCH_ONLY='$(ONLY)' cargo bench --locked --bench bench
 
 fuzz: SECONDS ?= 60
 fuzz: ## Fuzz each parser for SECONDS (60) each; needs a nightly toolchain and cargo-fuzz.

@@ -1,0 +1,51 @@
+//! The questions.
+
+mod fanout;
+mod growth;
+mod latency;
+mod memory;
+mod pages;
+mod resume;
+mod rooms;
+
+use futures_util::future::{FutureExt, LocalBoxFuture};
+
+use crate::{
+    process::{Place, Role},
+    report::Report,
+    role::crowd::{Counted, Order, Plan},
+    server::{Backend, Server},
+};
+
+type Ask = for<'a> fn(&'a Backend, &'a mut Report) -> LocalBoxFuture<'a, ()>;
+
+/// All of them, by name.
+pub const ALL: &[(&str, Ask)] = &[
+    ("fanout", |backend, report| fanout::ask(backend, report).boxed_local()),
+    ("memory", |backend, report| memory::ask(backend, report).boxed_local()),
+    ("latency", |backend, report| latency::ask(backend, report).boxed_local()),
+    ("pages", |backend, report| pages::ask(backend, report).boxed_local()),
+    ("resume", |backend, report| resume::ask(backend, report).boxed_local()),
+    ("rooms", |backend, report| rooms::ask(backend, report).boxed_local()),
+    ("growth", |backend, report| growth::ask(backend, report).boxed_local()),
+];
+
+/// Subscribers of a server, on their way.
+fn begin(server: &dyn Server, count: usize, paths: Vec<String>, headers: &str) -> Role {
+    let plan = Plan { address: server.address(), count, paths, headers: headers.to_owned() };
+    Role::play("crowd", &plan, Place::Elsewhere)
+}
+
+/// Subscribers of a server, all there when this returns.
+async fn crowd(server: &dyn Server, count: usize, paths: Vec<String>, headers: &str) -> Role {
+    let mut crowd = begin(server, count, paths, headers);
+    let there: String = crowd.says();
+    assert_eq!(there, "all are there");
+    crowd
+}
+
+/// What came since the last time.
+fn count(crowd: &mut Role) -> Counted {
+    crowd.order(&Order::Count);
+    crowd.says()
+}
