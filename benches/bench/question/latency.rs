@@ -53,10 +53,11 @@ pub async fn ask(backend: &Backend, report: &mut Report) {
         tokio::time::sleep(WINDOW).await;
         let counted = count(&mut crowd);
         tasks.iter().for_each(tokio::task::JoinHandle::abort);
+        let (committed, on_redis, positions) = (committed.take(), on_redis.take(), positions.take());
         let rows = vec![
-            row("its commit is answered", &micros(&committed.borrow())),
-            row("its tick is cut", &micros(&ticks(&database, &positions.borrow()).await)),
-            row("it is on Redis", &micros(&on_redis.borrow())),
+            row("its commit is answered", &micros(&committed)),
+            row("its tick is cut", &micros(&ticks(&database, &positions).await)),
+            row("it is on Redis", &micros(&on_redis)),
             row("the first subscriber has it", &counted.first),
             row("any subscriber has it", &counted.micros),
         ];

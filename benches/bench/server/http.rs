@@ -30,7 +30,7 @@ impl Poster {
                     .unwrap();
             }
             self.0.write_all(requests.as_bytes()).await.unwrap();
-            let (mut answers, mut buffer) = (Vec::new(), [0; 16 << 10]);
+            let (mut answers, mut buffer) = (Vec::new(), vec![0; 16 << 10]);
             while memchr::memmem::find_iter(&answers, b"HTTP/1.1 2").count() < chunk.len() {
                 let read = self.0.read(&mut buffer).await.unwrap();
                 assert!(read > 0, "{}", String::from_utf8_lossy(&answers));
