@@ -15,7 +15,7 @@ mod writers;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use hyper::{Version, body::Incoming, service::service_fn};
+use hyper::{Method, Version, body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
@@ -123,7 +123,8 @@ impl Service {
     async fn serve(&self, loan: &Loan, peer: SocketAddr) {
         let answer = service_fn(|request: hyper::Request<Incoming>| {
             let (near, far) = (LocalAddr(self.address.into()), RemoteAddr(peer.into()));
-            let plain = request.version() == Version::HTTP_11 && self.writers.are_there();
+            let get = request.method() == Method::GET && request.version() == Version::HTTP_11;
+            let plain = get && self.writers.are_there();
             let (endpoint, loan) = (Arc::clone(&self.endpoint), loan.clone());
             async move {
                 let answer = endpoint.get_response((request, near, far, Scheme::HTTP).into()).await;

@@ -17,7 +17,7 @@ use super::{
 };
 
 /// What is read at once of what a client sends, to be thrown away.
-const JUNK: usize = 4096;
+const JUNK: usize = 16 << 10;
 
 /// One stream.
 pub(super) struct Outlet {
@@ -103,10 +103,9 @@ impl Outlet {
         self.full
     }
 
-    /// Throws away what the client has sent: a socket that is closed with something unread would take back what it wrote.
-    pub(super) fn ignore(&mut self) {
-        let mut junk = [0; JUNK];
-        // What is more than this waits for the next time that something comes.
-        let _ = self.socket.read(&mut junk);
+    /// Throws away what the client has sent, a part of it; whether there may be more. A socket that is closed with
+    /// something unread would take back what it wrote.
+    pub(super) fn ignore(&mut self) -> bool {
+        self.socket.read(&mut [0; JUNK]).is_ok_and(|read| read == JUNK)
     }
 }

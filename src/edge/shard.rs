@@ -1,10 +1,12 @@
 //! The shard: one writer's loop over its streams.
 //!
-//! Each stream that has something to write has a turn: one write of what its events are. Then the next one has,
-//! so that who lacks much does not hold up who lacks little. A socket that takes no more is left alone until it does; one
+//! Each stream that has something to write has a turn: one write. Who has more after it waits behind those that are roused
+//! meanwhile, and of those that wait so, only some have a turn before the others are looked at again: who lacks much does
+//! not hold up who lacks little. A socket that takes no more is left alone until it does; one
 //! that takes nothing for the write timeout is closed. Whatever a client sends is thrown away.
 
 use std::{
+    collections::VecDeque,
     io::ErrorKind,
     sync::Arc,
     time::{Duration, Instant},
@@ -21,6 +23,12 @@ use super::{
 /// Events of sockets taken from the system at once.
 const EVENTS: usize = 1024;
 
+/// The pause after a failure that should not be: the processor must not burn for it.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Turns of those that have more, before the others are looked at again: a millisecond or so.
+const TURNS: usize = 64;
+
 /// Into how many parts the write timeout is cut: how often those that take nothing are looked for.
 const LOOKS: u32 = 8;
 
@@ -32,6 +40,10 @@ pub(super) struct Shard {
     outlets: Slab<Outlet>,
     /// Those that may have something to write; the others wait for a bell or for their socket.
     ready: Vec<usize>,
+    /// Those that had more after their turn.
+    busy: VecDeque<usize>,
+    /// Those whose client has sent more than was thrown away.
+    noisy: Vec<usize>,
     /// Those whose socket took no more at some time since the last look.
     full: Vec<usize>,
     looked: Instant,
@@ -46,6 +58,8 @@ impl Shard {
             write_timeout,
             outlets: Slab::new(),
             ready: Vec::new(),
+            busy: VecDeque::new(),
+            noisy: Vec::new(),
             full: Vec::new(),
             looked: Instant::now(),
             finish: false,
@@ -59,7 +73,7 @@ impl Shard {
             match self.poll.poll(&mut events, self.patience()) {
                 Err(error) if error.kind() != ErrorKind::Interrupted => {
                     tracing::error!(%error, "a writer cannot wait for its sockets");
-                    return;
+                    std::thread::sleep(PAUSE);
                 }
                 _ => {}
             }
@@ -72,13 +86,14 @@ impl Shard {
             self.ready.append(&mut mail.woken);
             mail.arrivals.drain(..).for_each(|arrival| self.arrive(arrival));
             self.take_turns();
+            self.ignore();
             self.look();
         }
     }
 
     /// How long there is nothing to do but wait.
     fn patience(&self) -> Option<Duration> {
-        match (self.ready.is_empty(), self.full.is_empty()) {
+        match (self.busy.is_empty() && self.noisy.is_empty(), self.full.is_empty()) {
             (false, _) => Some(Duration::ZERO),
             (true, false) => Some(self.write_timeout / LOOKS),
             (true, true) => None,
@@ -107,24 +122,34 @@ impl Shard {
             return;
         }
         if event.is_readable() {
-            outlet.ignore();
+            self.noisy.push(key);
         }
         if event.is_writable() && outlet.takes_again() {
             self.ready.push(key);
         }
     }
 
-    /// Gives each one that is ready a turn; those that have more wait for the next round.
+    /// Gives each one that is ready a turn, and then some of those that had more.
     fn take_turns(&mut self) {
-        for key in std::mem::take(&mut self.ready) {
-            let Some(outlet) = self.outlets.get_mut(key) else { continue };
-            match outlet.turn() {
-                Turn::Waits => {}
-                Turn::HasMore => self.ready.push(key),
-                Turn::IsFull => self.full.push(key),
-                Turn::Ended => drop(self.outlets.remove(key)),
-            }
+        std::mem::take(&mut self.ready).into_iter().for_each(|key| self.take_turn(key));
+        let turns = self.busy.len().min(TURNS);
+        self.busy.drain(..turns).collect::<Vec<_>>().into_iter().for_each(|key| self.take_turn(key));
+    }
+
+    fn take_turn(&mut self, key: usize) {
+        let Some(outlet) = self.outlets.get_mut(key) else { return };
+        match outlet.turn() {
+            Turn::Waits => {}
+            Turn::HasMore => self.busy.push_back(key),
+            Turn::IsFull => self.full.push(key),
+            Turn::Ended => drop(self.outlets.remove(key)),
         }
+    }
+
+    /// Throws away a part of what clients have sent.
+    fn ignore(&mut self) {
+        let outlets = &mut self.outlets;
+        self.noisy.retain(|&key| outlets.get_mut(key).is_some_and(Outlet::ignore));
     }
 
     /// Closes those that have taken nothing for too long.

@@ -8,6 +8,7 @@ mod commands;
 mod demo;
 mod faults;
 mod first;
+mod handover;
 mod large;
 mod layers;
 mod leading;

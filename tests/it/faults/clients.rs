@@ -1,6 +1,6 @@
 //! Clients that misbehave, alone or by the thousand: they cost what they are worth, and the others do not notice.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use rowcast::change::{EventId, Position};
 use socket2::{SockFilter, SockRef};
@@ -23,14 +23,15 @@ const NOISE: Duration = Duration::from_millis(10);
 /// The instruction of a packet filter that ends it: here with 0, which drops the packet.
 const BPF_RETURN: u16 = 6;
 
-/// Connections that ask for a stream and read nothing of it.
+/// Connections to all nodes in turn that ask for a stream and read nothing of it.
 async fn unread(stage: &Stage, count: usize, path: &str) -> Vec<TcpStream> {
-    let (address, mut clients) = (stage.address(0).parse().unwrap(), Vec::with_capacity(count));
+    let addresses: Vec<SocketAddr> = (0..stage.nodes.len()).map(|node| stage.address(node).parse().unwrap()).collect();
+    let mut clients = Vec::with_capacity(count);
     let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n");
-    for _ in 0..count {
+    for address in addresses.iter().cycle().take(count) {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(4096).unwrap();
-        let mut client = socket.connect(address).await.unwrap();
+        let mut client = socket.connect(*address).await.unwrap();
         client.write_all(request.as_bytes()).await.unwrap();
         clients.push(client);
     }
@@ -59,9 +60,9 @@ async fn alone(stage: &Stage) {
     until("the others are gone", async || subscribers(stage).await <= there).await;
 }
 
-/// The memory of the first node, in KiB.
+/// The memory of all nodes, in KiB.
 fn memory(stage: &Stage) -> usize {
-    stage.nodes[0].node.memory("VmRSS")
+    stage.nodes.iter().map(|wired| wired.node.memory("VmRSS")).sum()
 }
 
 /// The p99 of the crowd while nothing is amiss.

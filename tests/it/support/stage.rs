@@ -167,11 +167,14 @@ impl Stage {
         self.load = Some(load);
     }
 
-    /// Starts one more node and lets clients come to it.
+    /// Starts one more node and lets clients come to it. Every other one writes its streams through the HTTP library: what
+    /// holds must hold for both.
     pub async fn add_node(&mut self, settings: &[(&str, &str)]) {
         let (postgres, redis) = tokio::join!(Link::to(self.postgres.url()), Link::to(self.redis.url()));
         let links = [("DATABASE_URL", postgres.url()), ("REDIS_URL", redis.url())];
-        let node = self.world.node_with(&[&SETTINGS, settings, &links].concat()).await;
+        let writers = if self.nodes.len().is_multiple_of(2) { "2" } else { "0" };
+        let writers = [("WRITERS", writers)];
+        let node = self.world.node_with(&[SETTINGS.as_slice(), &writers, settings, &links].concat()).await;
         self.addresses.write().unwrap().push(address(&node));
         self.nodes.push(Wired { node, postgres, redis });
     }
