@@ -102,7 +102,7 @@ pub struct Settings {
     pub write_bytes: ByteSize,
 
     /// The most bytes a second for all streams together that resume: those at the head must not wait for them
-    #[arg(long, env, default_value = "1GiB", value_parser = bytes, help_heading = "Hub")]
+    #[arg(long, env, default_value = "256MiB", value_parser = bytes, help_heading = "Hub")]
     pub resume_rate: ByteSize,
 
     /// Changes read from the log at once for clients that are behind the ring
