@@ -21,6 +21,7 @@ fn main() {
     match arguments.get(1).map(String::as_str) {
         Some("crowd") => role::crowd::play(serde_json::from_str(plan).unwrap()),
         Some("limit") => role::limit::play(),
+        Some("poster") => role::poster::play(&serde_json::from_str(plan).unwrap()),
         _ => run(),
     }
 }
@@ -34,7 +35,7 @@ fn run() {
     process::at(Place::Elsewhere, || {});
     let local = tokio::task::LocalSet::new();
     let report = local.block_on(&runtime, async {
-        let backend = server::Backend::start().await;
+        let backend = server::Backend::start(Place::Elsewhere).await;
         let mut report = Report::begin(rounds, most as usize);
         for (name, ask) in question::ALL {
             if only.is_empty() || only.split(',').any(|wanted| wanted == *name) {

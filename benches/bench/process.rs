@@ -12,11 +12,13 @@ use nix::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-/// On which processors what follows is started: measured servers have the first one, all else has the others.
+/// On which processors what follows is started: measured servers have the first one, all else has the others. Where
+/// PostgreSQL is part of what is measured, nothing is kept apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     Server,
     Elsewhere,
+    Anywhere,
 }
 
 /// Starts something with the processors of its place. On a machine with one processor they share it.
@@ -24,10 +26,15 @@ pub fn at<T>(place: Place, start: impl FnOnce() -> T) -> T {
     let (count, here) = (std::thread::available_parallelism().map_or(1, usize::from), Pid::from_raw(0));
     let all: Vec<usize> = (0..count.max(processors())).collect();
     let (first, rest) = all.split_at(1);
-    let chosen = if place == Place::Server || rest.is_empty() { first } else { rest };
+    let rest = if rest.is_empty() { first } else { rest };
+    let chosen = match place {
+        Place::Server => first,
+        Place::Elsewhere => rest,
+        Place::Anywhere => &all,
+    };
     pin(here, chosen);
     let started = start();
-    pin(here, if rest.is_empty() { first } else { rest });
+    pin(here, rest);
     started
 }
 

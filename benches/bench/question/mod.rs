@@ -5,6 +5,7 @@ mod growth;
 mod latency;
 mod memory;
 mod pages;
+mod posts;
 mod resume;
 mod rooms;
 
@@ -25,6 +26,7 @@ pub const ALL: &[(&str, Ask)] = &[
     ("memory", |backend, report| memory::ask(backend, report).boxed_local()),
     ("latency", |backend, report| latency::ask(backend, report).boxed_local()),
     ("pages", |backend, report| pages::ask(backend, report).boxed_local()),
+    ("posts", |backend, report| posts::ask(backend, report).boxed_local()),
     ("resume", |backend, report| resume::ask(backend, report).boxed_local()),
     ("rooms", |backend, report| rooms::ask(backend, report).boxed_local()),
     ("growth", |backend, report| growth::ask(backend, report).boxed_local()),

@@ -2,6 +2,7 @@
 
 pub mod crowd;
 pub mod limit;
+pub mod poster;
 
 use std::{
     io::{BufRead, stdin},

@@ -6,11 +6,14 @@ mod nchan;
 mod publisher;
 mod rowcast;
 
-use std::{net::SocketAddr, path::PathBuf, process::Command};
+use std::{ffi::OsStr, net::SocketAddr, path::PathBuf, process::Command};
 
 use futures_util::future::LocalBoxFuture;
 
-pub use self::rowcast::{Backend, Node, database, insert};
+pub use self::{
+    publisher::CONTENT,
+    rowcast::{Backend, Node, database, insert},
+};
 
 use crate::process::{Usage, usage};
 
@@ -116,13 +119,13 @@ impl Contestant {
 }
 
 /// Where a program is, if it is on the path.
-fn which(program: &str) -> Option<PathBuf> {
+pub fn which(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).chain(["/usr/sbin".into()]).map(|dir| dir.join(program)).find(|file| file.is_file())
 }
 
 /// What a program prints of its version.
-fn version(program: &str, argument: &str) -> String {
+pub fn version(program: impl AsRef<OsStr>, argument: &str) -> String {
     let output = Command::new(program).arg(argument).output().unwrap();
     let text = [output.stdout, output.stderr].concat();
     String::from_utf8_lossy(&text).lines().next().unwrap_or_default().trim().to_owned()

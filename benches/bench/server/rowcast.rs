@@ -47,14 +47,14 @@ struct Rowcast {
 }
 
 impl Backend {
-    /// Starts PostgreSQL and Redis, apart from the processor that is measured.
-    pub async fn start() -> Self {
+    /// Starts PostgreSQL and Redis; elsewhere, they are apart from the processor that is measured.
+    pub async fn start(place: Place) -> Self {
         let dir = tempfile::Builder::new().permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755)).tempdir();
         let dir = dir.unwrap();
         let settings = [("max_connections", "200"), ("shared_buffers", "256MB"), ("max_wal_size", "4GB")];
         let postgres_settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
         let options = Options { postgres_settings, ..Options::default() };
-        let services = at(Place::Elsewhere, || Services::start_with(dir.path(), options)).await.unwrap();
+        let services = at(place, || Services::start_with(dir.path(), options)).await.unwrap();
         let stamp = format!("{STAMP}{} ", "0".repeat(DIGITS));
         let event = format!(
             "id: 1-1234567\ndata: {{\"type\":\"new_message\",\"data\":{{\"id\":1234567,\"room\":\"lobby\",\"content\":\"{stamp}{}\",\
@@ -96,6 +96,15 @@ impl Node {
         Self { address, process }
     }
 
+    /// The same, and waits until it leads.
+    pub async fn leading(backend: &Backend, database: &str, place: Place) -> Self {
+        let node = Self::start(backend, database, place, &[]).await;
+        while node.health().await["relay"]["leading"] != true {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        node
+    }
+
     pub fn id(&self) -> u32 {
         self.process.id().unwrap()
     }
@@ -108,10 +117,7 @@ impl Node {
 
 pub async fn start(backend: &Backend, settings: &[(&str, &str)]) -> impl Server + use<> {
     let database = database(backend).await;
-    let leader = Node::start(backend, &database, Place::Elsewhere, &[]).await;
-    while leader.health().await["relay"]["leading"] != true {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+    let leader = Node::leading(backend, &database, Place::Elsewhere).await;
     let node = Node::start(backend, &database, Place::Server, settings).await;
     let mut session = PgConnection::connect(&database).await.unwrap();
     let past = PgConnection::connect(&database).await.unwrap();
