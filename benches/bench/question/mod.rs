@@ -1,6 +1,6 @@
 //! The questions.
 
-mod fanout;
+pub mod fanout;
 mod growth;
 mod latency;
 mod memory;
@@ -34,7 +34,8 @@ pub const ALL: &[(&str, Ask)] = &[
 
 /// Subscribers of a server, on their way.
 fn begin(server: &dyn Server, count: usize, paths: Vec<String>, headers: &str) -> Role {
-    let plan = Plan { address: server.address(), count, paths, headers: headers.to_owned() };
+    let (address, connecting, headers) = (server.address(), server.connecting(), headers.to_owned());
+    let plan = Plan { address, count, connecting, paths, headers };
     Role::play("crowd", &plan, Place::Elsewhere)
 }
 

@@ -21,9 +21,6 @@ pub const STAMP: &str = "t=";
 /// The digits of such an instant.
 pub const DIGITS: usize = 19;
 
-/// Connections on their way at the same time.
-const CONNECTING: usize = 200;
-
 /// Connections from one address: the system has a port for each.
 const PER_SOURCE: usize = 15_000;
 
@@ -37,6 +34,8 @@ const MAIL: Token = Token(usize::MAX);
 pub struct Plan {
     pub address: SocketAddr,
     pub count: usize,
+    /// Connections on their way at the same time.
+    pub connecting: usize,
     /// Requests in turn: each subscriber has one of these paths.
     pub paths: Vec<String>,
     /// Further lines of the request's head.
@@ -114,7 +113,7 @@ impl Crowd {
         let (mut events, mut buffer) = (Events::with_capacity(1024), vec![0; 256 << 10]);
         let mut told = false;
         loop {
-            while self.clients.len() < self.plan.count && self.clients.len() - self.attached < CONNECTING {
+            while self.clients.len() < self.plan.count && self.clients.len() - self.attached < self.plan.connecting {
                 self.connect();
             }
             if !told && self.attached == self.plan.count {

@@ -4,6 +4,7 @@ mod http;
 mod limit;
 mod nchan;
 mod publisher;
+mod pushpin;
 mod rowcast;
 
 use std::{ffi::OsStr, net::SocketAddr, path::PathBuf, process::Command};
@@ -27,22 +28,29 @@ pub enum Contestant {
     /// Ours, streams written by the HTTP library.
     Body,
     Nchan,
+    Pushpin,
 }
 
 /// Everybody that this machine has.
 pub fn all() -> Vec<Contestant> {
     let there = |contestant: &Contestant| match contestant {
         Contestant::Nchan => nchan::is_there(),
+        Contestant::Pushpin => pushpin::is_there(),
         _ => true,
     };
     use Contestant::*;
-    [Limit, Rowcast, Body, Nchan].into_iter().filter(there).collect()
+    [Limit, Rowcast, Body, Nchan, Pushpin].into_iter().filter(there).collect()
 }
 
 /// A running contestant.
 pub trait Server {
     /// Where its streams are.
     fn address(&self) -> SocketAddr;
+    /// How many subscribers may come at once.
+    fn connecting(&self) -> usize {
+        200
+    }
+
     /// The path of the stream of a room.
     fn path(&self, room: usize) -> String;
     /// The path of everything that is published.
@@ -94,6 +102,7 @@ impl Contestant {
             Self::Rowcast => "Rowcast",
             Self::Body => "Rowcast, `WRITERS=0`",
             Self::Nchan => "nchan",
+            Self::Pushpin => "Pushpin",
         }
     }
 
@@ -104,7 +113,13 @@ impl Contestant {
             Self::Rowcast => rowcast::terms(1),
             Self::Body => rowcast::terms(0),
             Self::Nchan => nchan::terms(),
+            Self::Pushpin => pushpin::terms(),
         }
+    }
+
+    /// Whether it keeps what was published, for those who come back.
+    pub fn keeps(self) -> bool {
+        self != Self::Pushpin
     }
 
     /// Starts it.
@@ -114,6 +129,7 @@ impl Contestant {
             Self::Rowcast => Box::new(rowcast::start(backend, &[("WRITERS", "1")]).await),
             Self::Body => Box::new(rowcast::start(backend, &[("WRITERS", "0")]).await),
             Self::Nchan => Box::new(nchan::start().await),
+            Self::Pushpin => Box::new(pushpin::start().await),
         }
     }
 }
@@ -129,6 +145,12 @@ pub fn version(program: impl AsRef<OsStr>, argument: &str) -> String {
     let output = Command::new(program).arg(argument).output().unwrap();
     let text = [output.stdout, output.stderr].concat();
     String::from_utf8_lossy(&text).lines().next().unwrap_or_default().trim().to_owned()
+}
+
+/// The processes that a process has started.
+fn children(process: u32) -> Vec<u32> {
+    let children = std::fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap();
+    children.split_whitespace().map(|id| id.parse().unwrap()).collect()
 }
 
 /// A free port, for programs that cannot take one themselves.

@@ -94,9 +94,7 @@ impl Server for Nchan {
     }
 
     fn processes(&self) -> Vec<u32> {
-        let master = self.nginx.id().unwrap();
-        let children = fs::read_to_string(format!("/proc/{master}/task/{master}/children")).unwrap();
-        children.split_whitespace().map(|id| id.parse().unwrap()).collect()
+        super::children(self.nginx.id().unwrap())
     }
 
     fn publish(&mut self, load: Load) {
