@@ -6,6 +6,7 @@
 
 #![expect(unreachable_pub, clippy::unwrap_used, reason = "a benchmark has no users, and fails by panicking")]
 
+mod plot;
 mod process;
 mod question;
 mod report;

@@ -1,4 +1,4 @@
-//! What is printed, and written beside: `target/bench/results.json`.
+//! What is printed, and written beside: `target/bench/results.json`, and what `plot` draws of it.
 
 use std::{fs, path::Path};
 
@@ -62,6 +62,9 @@ impl Report {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench");
         fs::create_dir_all(&dir).unwrap();
         fs::write(dir.join("results.json"), serde_json::to_string_pretty(self).unwrap()).unwrap();
+        if let Some(drawing) = crate::plot::draw(&self.tables) {
+            fs::write(dir.join("plot.svg"), drawing).unwrap();
+        }
     }
 }
 

@@ -13,8 +13,11 @@ use crate::{
 const WINDOW: Duration = Duration::from_secs(4);
 const SETTLE: Duration = Duration::from_millis(1500);
 
-/// Subscribers, and the rates at which they are told: two that every server can keep, then up to where it cannot.
+/// Subscribers, and the rates at which they are told: two that are modest, then up to where none can keep up.
 const SCENES: [(usize, &[f64]); 2] = [(1_000, &[20.0, 80.0, 800.0, 3200.0]), (10_000, &[2.0, 8.0, 80.0, 320.0])];
+
+/// How many of these rates are modest.
+const MODEST: usize = 2;
 
 /// What one measurement gave.
 #[derive(Debug, Clone, Copy)]
@@ -31,9 +34,25 @@ pub struct Measured {
 pub async fn ask(backend: &Backend, report: &mut Report) {
     for (subscribers, rates) in SCENES {
         let loads: Vec<Load> = rates.iter().map(|&events_per_second| Load { events_per_second, rooms: 1 }).collect();
-        let question = format!("{subscribers} subscribers, messages of 200 bytes");
-        compare(backend, report, question, subscribers, &loads).await;
+        compare(backend, report, question(subscribers), subscribers, &loads).await;
     }
+}
+
+fn question(subscribers: usize) -> String {
+    format!("{subscribers} subscribers, messages of 200 bytes")
+}
+
+/// The same question at one rate.
+fn at_rate(question: &str, rate: f64) -> String {
+    format!("{question}, {rate} a second")
+}
+
+/// The questions at modest rates.
+pub fn modest() -> Vec<String> {
+    let of = |(subscribers, rates): (usize, &'static [f64])| {
+        rates[..MODEST].iter().map(move |&rate| at_rate(&question(subscribers), rate))
+    };
+    SCENES.into_iter().flat_map(of).collect()
 }
 
 /// Measures everybody in turn under each of the loads, and reports a table for each.
@@ -54,7 +73,7 @@ pub async fn compare(backend: &Backend, report: &mut Report, question: String, s
         }
     }
     for (number, load) in loads.iter().enumerate() {
-        let question = format!("{question}, {} a second", load.events_per_second);
+        let question = at_rate(&question, load.events_per_second);
         let results = results.iter().map(|(one, measured)| (*one, measured[number].as_slice())).collect();
         report.add(table(question, results));
     }
@@ -80,6 +99,11 @@ pub async fn measure(server: &mut dyn Server, crowd: &mut Role, load: Load) -> M
     }
 }
 
+/// A figure, if there is one: where nothing was delivered, nothing can be said of a delivery.
+fn figure(value: f64, digits: usize) -> String {
+    if value.is_finite() { format!("{value:.digits$}") } else { "–".to_owned() }
+}
+
 fn table(question: String, results: Vec<(Contestant, &[Measured])>) -> Table {
     let middle = |measured: &[Measured], of: fn(&Measured) -> f64| median(measured.iter().map(of).collect());
     let limit = middle(results[0].1, |one| one.micros);
@@ -89,9 +113,9 @@ fn table(question: String, results: Vec<(Contestant, &[Measured])>) -> Table {
             contestant.name().to_owned(),
             format!("{:.0}", middle(measured, |one| one.per_second)),
             format!("{:.0} %", 100.0 * middle(measured, |one| one.share)),
-            format!("{micros:.2}"),
-            format!("{:.2}", micros / limit),
-            format!("{:.1} / {:.1}", middle(measured, |one| one.p50), middle(measured, |one| one.p99)),
+            figure(micros, 2),
+            figure(micros / limit, 2),
+            format!("{} / {}", figure(middle(measured, |one| one.p50), 1), figure(middle(measured, |one| one.p99), 1)),
         ]
     };
     let columns = ["", "deliveries/s", "of those due", "server CPU µs each", "× bare loop", "p50 / p99 ms"];
