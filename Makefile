@@ -25,7 +25,7 @@ demo: ## Post the messages of FILE, or a few built-in ones, to the server that r
 test: services ## Check format and lints, then run every test against real servers.
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
-	cargo clippy --locked --test stress --bench bench -- -D warnings
+	cargo clippy --locked --test stress --bench bench --bench micro -- -D warnings
 	cargo test --locked
 
 stress: SECONDS ?= 600
@@ -35,6 +35,7 @@ stress: services ## Play every fault at full size for about SECONDS (600), with 
 bench: ROUNDS ?= 3
 bench: services ## Ours beside a bare loop and every peer that is installed: the median of ROUNDS (3), or ONLY these questions.
 	BENCH_ROUNDS='$(ROUNDS)' BENCH_ONLY='$(ONLY)' cargo bench --locked --bench bench
+	@if [ -z '$(ONLY)' ]; then cargo bench --locked --bench micro; fi
 
 fuzz: SECONDS ?= 60
 fuzz: ## Fuzz each parser for SECONDS (60) each; needs a nightly toolchain and cargo-fuzz.
