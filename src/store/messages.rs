@@ -37,9 +37,11 @@ const PAGE_BOTH: &str = "select id, room, content, file, created_date, updated_d
      where (created_date, id) < ($1, $2) and room = $4 and sender_id = $5
      order by created_date desc, id desc limit $3";
 
-/// Moves the sequence past every id in the table, and never back.
-const SKIP_IDS: &str = "select setval(s.name, greatest((select max(id) from messages), (select nextval(s.name))))
-     from (select pg_get_serial_sequence('messages', 'id')::regclass as name) s";
+/// Moves the sequence past every id in the table. Where others have done so just now it stays: it would give ids again
+/// that they have taken since.
+const SKIP_IDS: &str = "select setval(s.name, m.id)
+      from (select pg_get_serial_sequence('messages', 'id')::regclass as name) s, (select max(id) as id from messages) m
+     where m.id > coalesce(pg_sequence_last_value(s.name), 0)";
 
 fn is_id_taken(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| error.constraint() == Some("messages_pkey"))
