@@ -150,7 +150,7 @@ impl Store {
         let rows = sqlx::query_as(include_str!("past.sql"));
         let rows = rows.bind(after).bind(limit as i64).bind(self.event_bytes).bind(PAST_BYTES as i64);
         let rows: Vec<Row> = rows.fetch_all(&self.log).await?;
-        let extent = rows.first().map(|row| row.extent).ok_or(StoreError::Failed(sqlx::Error::RowNotFound))?;
+        let extent = rows.first().map(|row| row.extent).ok_or(sqlx::Error::RowNotFound)?;
         if after < extent.floor {
             return Ok(Past { extent, changes: Vec::new() });
         }

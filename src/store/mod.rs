@@ -11,7 +11,7 @@ mod retention;
 mod tick;
 mod vitals;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use sqlx::{
     ConnectOptions, Connection, PgConnection, PgPool,
@@ -58,16 +58,16 @@ pub struct Store {
 pub enum StoreError {
     /// It cannot be reached now, or has no room for us; later it may.
     #[error("PostgreSQL is unavailable: {0}")]
-    Unavailable(#[source] sqlx::Error),
+    Unavailable(#[source] Arc<sqlx::Error>),
     /// The row breaks a rule of the table.
     #[error("PostgreSQL refused the row: {0}")]
-    Refused(#[source] sqlx::Error),
+    Refused(#[source] Arc<sqlx::Error>),
     /// Another leader has cut the same tick.
     #[error("another relay leads")]
     Fenced,
     /// A fault of ours, or of the schema.
     #[error("PostgreSQL: {0}")]
-    Failed(#[source] sqlx::Error),
+    Failed(#[source] Arc<sqlx::Error>),
     /// The schema could not be brought up to date.
     #[error("the schema cannot be migrated: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
@@ -78,8 +78,15 @@ pub enum StoreError {
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
+        Arc::new(error).into()
+    }
+}
+
+/// The same error may come to all whose messages were written together.
+impl From<Arc<sqlx::Error>> for StoreError {
+    fn from(error: Arc<sqlx::Error>) -> Self {
         let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default();
-        match (&error, code.get(..2)) {
+        match (&*error, code.get(..2)) {
             (sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_), _)
             | (sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed, _)
             // Connection, resources, operator intervention (also a shutdown), read-only after a failover, and 40: a
