@@ -121,6 +121,30 @@ pub struct Settings {
     #[arg(long, env, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Database")]
     pub database_connections: u32,
 
+    /// How many groups of posted messages are written at the same time: few, so that the groups are large
+    #[arg(long, env, default_value_t = 2, value_parser = at_least_one, help_heading = "Database")]
+    pub post_writers: usize,
+
+    /// The most messages in a group: where one is refused, each is written again alone
+    #[arg(long, env, default_value_t = 256, value_parser = at_least_one, help_heading = "Database")]
+    pub post_group: usize,
+
+    /// The most bytes in a group of several messages: PostgreSQL holds a statement in memory more than once
+    #[arg(long, env, default_value = "4MiB", value_parser = bytes, help_heading = "Database")]
+    pub post_group_bytes: ByteSize,
+
+    /// How long a group waits for a lock on a row before each of its messages does so alone: one that waits holds up the others
+    #[arg(long, env, default_value = "100ms", value_parser = span, help_heading = "Database")]
+    pub post_patience: Duration,
+
+    /// The most posted messages without an answer: a slow disk takes no more of them within DATABASE_TIMEOUT
+    #[arg(long, env, default_value_t = 10_000, value_parser = at_least_one, help_heading = "Database")]
+    pub post_waiting: usize,
+
+    /// The most bytes of posted messages without an answer, or one message
+    #[arg(long, env, default_value = "64MiB", value_parser = bytes, help_heading = "Database")]
+    pub post_waiting_bytes: ByteSize,
+
     /// The most database connections for reading the log
     #[arg(long, env, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Database")]
     pub log_connections: u32,
@@ -272,6 +296,14 @@ impl Settings {
             log_connections: self.log_connections,
             timeout: self.database_timeout,
             event_bytes: i32::try_from(self.max_event_content.as_u64()).unwrap_or(i32::MAX),
+            together: store::Together {
+                writers: self.post_writers,
+                group: self.post_group,
+                group_bytes: size(self.post_group_bytes),
+                patience: self.post_patience,
+                waiting: self.post_waiting,
+                waiting_bytes: size(self.post_waiting_bytes),
+            },
         }
     }
 }

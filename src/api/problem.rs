@@ -185,7 +185,7 @@ impl ResponseError for ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unavailable(_) | StoreError::Fenced => Self::Unavailable(error.into()),
+            StoreError::Unavailable(_) | StoreError::Crowded | StoreError::Fenced => Self::Unavailable(error.into()),
             StoreError::Refused(_) => {
                 tracing::warn!(%error, "a row was refused that had passed our own checks");
                 Self::field("body", "breaks a rule of the table")

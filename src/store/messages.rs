@@ -1,4 +1,4 @@
-//! Statements on the table `messages`. The triggers do the rest.
+//! Statements on the table `messages`, but for adding to it (see [`super::insert`]). The triggers do the rest.
 
 use chrono::{DateTime, Utc};
 use poem_openapi::types::MaybeUndefined;
@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{Store, StoreError};
 use crate::{
     cursor::Cursor,
-    message::{Message, MessagePatch, NewMessage},
+    message::{Message, MessagePatch},
 };
 
 /// Which messages a page is made of.
@@ -37,42 +37,7 @@ const PAGE_BOTH: &str = "select id, room, content, file, created_date, updated_d
      where (created_date, id) < ($1, $2) and room = $4 and sender_id = $5
      order by created_date desc, id desc limit $3";
 
-/// Moves the sequence past every id in the table. Where others have done so just now it stays: it would give ids again
-/// that they have taken since.
-const SKIP_IDS: &str = "select setval(s.name, m.id)
-      from (select pg_get_serial_sequence('messages', 'id')::regclass as name) s, (select max(id) as id from messages) m
-     where m.id > coalesce(pg_sequence_last_value(s.name), 0)";
-
-fn is_id_taken(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(|error| error.constraint() == Some("messages_pkey"))
-}
-
 impl Store {
-    /// Adds a message.
-    ///
-    /// # Errors
-    /// [`StoreError`]; after `Unavailable` it may or may not have been added.
-    pub async fn add(&self, new: &NewMessage) -> Result<Message, StoreError> {
-        match self.insert(new).await {
-            // Someone has written rows with ids of their own choice, which our sequence comes to only now.
-            Err(StoreError::Refused(error)) if is_id_taken(&error) => {
-                let skip = sqlx::query(SKIP_IDS).execute(&self.http);
-                self.in_time(skip).await?;
-                self.insert(new).await
-            }
-            added => added,
-        }
-    }
-
-    async fn insert(&self, new: &NewMessage) -> Result<Message, StoreError> {
-        let row = sqlx::query_as(
-            "insert into messages (room, content, file, sender_id) values ($1, $2, $3, $4)
-             returning id, room, content, file, created_date, updated_date, sender_id",
-        );
-        let row = row.bind(&new.room).bind(&new.content).bind(&new.file).bind(new.sender_id);
-        self.in_time(row.fetch_one(&self.http)).await
-    }
-
     /// The messages that match, newest first.
     ///
     /// # Errors

@@ -4,9 +4,11 @@
 //! asks, one for reading the log. The leader and the bells have sessions of their own (see [`leader`], [`bell`]).
 
 pub mod bell;
+mod insert;
 pub mod leader;
 mod log;
 mod messages;
+mod posts;
 mod retention;
 mod tick;
 mod vitals;
@@ -19,6 +21,7 @@ use sqlx::{
 };
 
 pub use messages::Query;
+pub use posts::Together;
 pub use retention::{Keep, Trimmed};
 pub use tick::{Cut, Head};
 pub use vitals::{Held, Vitals};
@@ -41,6 +44,8 @@ pub struct Options {
     pub timeout: Duration,
     /// Content above this many bytes is not put into an event.
     pub event_bytes: i32,
+    /// How messages are written together.
+    pub together: Together,
 }
 
 /// PostgreSQL, as Rowcast uses it; a cheap handle.
@@ -51,6 +56,9 @@ pub struct Store {
     direct: PgConnectOptions,
     timeout: Duration,
     event_bytes: i32,
+    posts: Arc<posts::Posts>,
+    /// How long posts that are written together wait for a lock, as a setting of PostgreSQL.
+    patience: String,
 }
 
 /// Why PostgreSQL did not do what was asked.
@@ -62,6 +70,9 @@ pub enum StoreError {
     /// The row breaks a rule of the table.
     #[error("PostgreSQL refused the row: {0}")]
     Refused(#[source] Arc<sqlx::Error>),
+    /// Too many messages wait to be written; later there may be fewer.
+    #[error("too many posts wait to be written")]
+    Crowded,
     /// Another leader has cut the same tick.
     #[error("another relay leads")]
     Fenced,
@@ -103,7 +114,7 @@ impl Store {
     pub fn new(options: Options) -> Self {
         let timeout = options.timeout;
         let pool = |connections| PgPoolOptions::new().max_connections(connections).acquire_timeout(timeout);
-        let limit = format!("{}ms", timeout.as_millis());
+        let limit = milliseconds(timeout);
         let quiet = |options: PgConnectOptions| options.disable_statement_logging();
         let http = quiet(options.database.clone()).options([("statement_timeout", limit.as_str())]);
         Self {
@@ -112,6 +123,8 @@ impl Store {
             direct: for_log(quiet(options.direct)),
             timeout,
             event_bytes: options.event_bytes,
+            patience: milliseconds(options.together.patience),
+            posts: Arc::new(posts::Posts::new(options.together)),
         }
     }
 
@@ -128,8 +141,12 @@ impl Store {
 
     /// Waits for an answer no longer than a request may wait: a server that hangs keeps no timeout of its own.
     async fn in_time<T>(&self, answer: impl Future<Output = sqlx::Result<T>>) -> Result<T, StoreError> {
+        Ok(self.limited(answer).await?)
+    }
+
+    async fn limited<T>(&self, answer: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
         let answer = tokio::time::timeout(self.timeout, answer).await;
-        Ok(answer.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))?)
+        answer.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))
     }
 
     /// Closes all connections, after the statements under way.
@@ -137,6 +154,11 @@ impl Store {
         self.http.close().await;
         self.log.close().await;
     }
+}
+
+/// A time as PostgreSQL's settings have it. There 0 is no bound.
+fn milliseconds(time: Duration) -> String {
+    format!("{}ms", time.as_millis().clamp(1, i32::MAX as u128))
 }
 
 /// The log grows at one end and is read at that end, so its statistics are always stale and make the planner choose scans

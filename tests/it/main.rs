@@ -19,6 +19,7 @@ mod oracle;
 mod outage;
 mod pace;
 mod pagination;
+mod posting_together;
 mod problems;
 mod readme;
 mod ready;
