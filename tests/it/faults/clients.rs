@@ -80,7 +80,8 @@ async fn unnoticed(stage: &mut Stage, usual: Duration, trouble: impl AsyncFnOnce
     tokio::time::sleep_until(since + stage.scale.span(10.0)).await;
     let meanwhile = stage.crowd.p99();
     stage.note(format!("p99 {usual:.1?} before, {meanwhile:.1?} meanwhile"));
-    if meanwhile > stage.scale.patience(usual * 2 + NOISE) {
+    // The small tests run beside hundreds of others: there it is those that would be measured.
+    if stage.scale.is_full() && meanwhile > usual * 2 + NOISE {
         stage.outcome.wrong.push(format!("p99 moved from {usual:?} to {meanwhile:?}"));
     }
 }

@@ -42,7 +42,12 @@ impl Scale {
 
     /// How long a promise of that length may take here: the small tests run all at once, beside many others.
     pub fn patience(&self, promise: Duration) -> Duration {
-        if self.pace < 0.5 { promise * 3 } else { promise }
+        if self.is_full() { promise } else { promise * 3 }
+    }
+
+    /// Whether it has the machine for itself.
+    pub fn is_full(&self) -> bool {
+        self.pace >= 0.5
     }
 
     /// So much of a time.
