@@ -26,7 +26,7 @@ const EVENTS: usize = 1024;
 /// The pause after a failure that should not be: the processor must not burn for it.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Turns of those that have more, before the others are looked at again: a millisecond or so.
+/// Turns of those that have more, at least, before the others are looked at again: a millisecond or so.
 const TURNS: usize = 64;
 
 /// Into how many parts the write timeout is cut: how often those that take nothing are looked for.
@@ -129,10 +129,11 @@ impl Shard {
         }
     }
 
-    /// Gives each one that is ready a turn, and then some of those that had more.
+    /// Gives each one that is ready a turn, and then as many of those that had more: where all have much, all wait alike.
     fn take_turns(&mut self) {
-        std::mem::take(&mut self.ready).into_iter().for_each(|key| self.take_turn(key));
-        let turns = self.busy.len().min(TURNS);
+        let ready = std::mem::take(&mut self.ready);
+        let turns = self.busy.len().min(ready.len().max(TURNS));
+        ready.into_iter().for_each(|key| self.take_turn(key));
         self.busy.drain(..turns).collect::<Vec<_>>().into_iter().for_each(|key| self.take_turn(key));
     }
 
