@@ -3,10 +3,12 @@
 
 use std::net::SocketAddr;
 
+use chrono::Utc;
 use futures_util::future::LocalBoxFuture;
 use rowcast::{
-    change::EventId,
+    change::{Change, ChangedRow, EventId, Operation, Published},
     dev::{Options, Services},
+    frame::Frame,
 };
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tempfile::TempDir;
@@ -14,15 +16,13 @@ use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
 };
+use uuid::Uuid;
 
 use super::{
     Load, Past, Server,
-    publisher::{CONTENT, Publisher, content},
+    publisher::{Publisher, content},
 };
-use crate::{
-    process::{Place, at},
-    role::crowd::{DIGITS, STAMP},
-};
+use crate::process::{Place, at};
 
 /// What all of ours stand on.
 pub struct Backend {
@@ -55,20 +55,38 @@ impl Backend {
         let postgres_settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
         let options = Options { postgres_settings, ..Options::default() };
         let services = at(place, || Services::start_with(dir.path(), options)).await.unwrap();
-        let stamp = format!("{STAMP}{} ", "0".repeat(DIGITS));
-        let event = format!(
-            "id: 1-1234567\ndata: {{\"type\":\"new_message\",\"data\":{{\"id\":1234567,\"room\":\"lobby\",\"content\":\"{stamp}{}\",\
-             \"file\":null,\"created_date\":\"2026-01-01T00:00:00.000000Z\",\"updated_date\":null,\
-             \"sender_id\":\"00000000-0000-0000-0000-000000000000\",\"transaction\":\"1234567\",\"at\":\"2026-01-01T00:00:00.000000Z\"}}}}\n\n",
-            "x".repeat(CONTENT - stamp.len())
-        );
-        Self { services, event, _dir: dir }
+        Self { services, event: event(), _dir: dir }
     }
 }
 
-/// What was set for ours.
+/// One of our events, as a node makes it.
+fn event() -> String {
+    let row = ChangedRow {
+        id: 1_234_567,
+        room: "room0".to_owned(),
+        content: Some(content()),
+        content_omitted: false,
+        file: None,
+        created_date: Utc::now(),
+        updated_date: None,
+        sender_id: Uuid::nil(),
+    };
+    let change = Change {
+        operation: Operation::Insert,
+        row: Some(row),
+        event_id: EventId::new(1, 1_234_567),
+        prev: Some(EventId::new(1, 1_234_566)),
+        transaction: "1234567".to_owned(),
+        at: Utc::now(),
+    };
+    let frame = Frame::new(Published::render(&change).unwrap());
+    String::from_utf8(frame.bytes.to_vec()).unwrap()
+}
+
+/// What was set for ours, and what is weighed.
 pub fn terms(writers: usize) -> String {
-    format!("{} (`WRITERS={writers}`, `ACCEPT_RATE=20000`, else defaults)", env!("CARGO_PKG_VERSION"))
+    let weighed = "the node that serves the subscribers is weighed, another one leads";
+    format!("{} (`WRITERS={writers}`, `ACCEPT_RATE=20000`, else defaults; {weighed})", env!("CARGO_PKG_VERSION"))
 }
 
 /// A new database: its address.
