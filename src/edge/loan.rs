@@ -99,3 +99,7 @@ impl AsyncWrite for Loan {
         self.with(|socket| socket.poll_shutdown(cx))
     }
 }
+
+#[cfg(test)]
+#[path = "loan_tests.rs"]
+mod tests;
