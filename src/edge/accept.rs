@@ -71,7 +71,8 @@ fn prepare(socket: &TcpStream, options: Options) -> io::Result<()> {
     socket.set_nodelay(true)?;
     let settings = socket2::SockRef::from(socket);
     settings.set_send_buffer_size(options.send_buffer)?;
-    // The kernel goes on for a quarter of an hour with a peer whose network has gone.
+    // The kernel goes on for a quarter of an hour with a peer whose network has gone, and for ever with one that reads
+    // nothing. It knows best when either began; no other system has this.
     #[cfg(target_os = "linux")]
     settings.set_tcp_user_timeout(Some(options.write_timeout))?;
     Ok(())

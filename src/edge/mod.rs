@@ -27,7 +27,6 @@ use poem::{
     web::{LocalAddr, RemoteAddr},
 };
 use tokio::net::{TcpListener, TcpStream};
-use tokio_io_timeout::TimeoutStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use accept::Door;
@@ -48,7 +47,6 @@ struct Service {
     endpoint: Arc<dyn DynEndpoint<Output = Response>>,
     http: Builder<TokioExecutor>,
     writers: Arc<Writers>,
-    write_timeout: Duration,
     address: SocketAddr,
     /// Requests under way are answered, then the connection ends.
     finish: CancellationToken,
@@ -71,8 +69,7 @@ pub async fn serve(
     let service = Service {
         endpoint: Arc::new(ToDynEndpoint(endpoint.map_to_response())),
         http: http(),
-        writers: Arc::new(Writers::start(options.writers, options.write_timeout)?),
-        write_timeout: options.write_timeout,
+        writers: Arc::new(Writers::start(options.writers)?),
         address: listener.local_addr()?,
         finish: CancellationToken::new(),
         cut: CancellationToken::new(),
@@ -133,9 +130,7 @@ impl Service {
                 if plain && loan.end_with(&answer) { Err(HandedOver) } else { Ok(answer) }
             }
         });
-        let mut socket = TimeoutStream::new(loan.clone());
-        socket.set_write_timeout(Some(self.write_timeout));
-        let connection = self.http.serve_connection_with_upgrades(TokioIo::new(Box::pin(socket)), answer);
+        let connection = self.http.serve_connection_with_upgrades(TokioIo::new(loan.clone()), answer);
         tokio::pin!(connection);
         // How a connection ends is its client's affair.
         tokio::select! {

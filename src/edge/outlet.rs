@@ -2,10 +2,8 @@
 
 use std::{
     io::{ErrorKind, Read, Write},
-    net::Shutdown,
     sync::Arc,
     task::{Context, Poll, Waker},
-    time::Instant,
 };
 
 use bytes::{Buf, Bytes};
@@ -27,18 +25,16 @@ pub(super) struct Outlet {
     rest: Bytes,
     bell: Arc<Bell>,
     waker: Waker,
-    /// Since when the socket takes no more.
-    full: Option<Instant>,
+    /// The socket takes no more for now.
+    full: bool,
 }
 
 /// How a turn went.
 pub(super) enum Turn {
-    /// Nothing more to write until the bell rings.
+    /// Nothing more to write until the bell rings, or the socket takes more.
     Waits,
     /// There is more, for another turn.
     HasMore,
-    /// The socket takes no more for now.
-    IsFull,
     /// The stream is over.
     Ended,
 }
@@ -47,12 +43,12 @@ impl Outlet {
     pub(super) fn new(socket: TcpStream, handed: Handed, bell: Arc<Bell>) -> Self {
         let Handed { head, events } = handed;
         let waker = Waker::from(Arc::clone(&bell));
-        Self { socket, events, rest: head, bell, waker, full: None }
+        Self { socket, events, rest: head, bell, waker, full: false }
     }
 
     /// Writes what there is, once.
     pub(super) fn turn(&mut self) -> Turn {
-        if self.full.is_some() {
+        if self.full {
             return Turn::Waits;
         }
         if self.rest.is_empty()
@@ -70,8 +66,8 @@ impl Outlet {
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => Turn::HasMore,
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                self.full = Some(Instant::now());
-                Turn::IsFull
+                self.full = true;
+                Turn::Waits
             }
             Err(_) => Turn::Ended,
         }
@@ -85,22 +81,14 @@ impl Outlet {
                 self.rest = bytes;
                 None
             }
-            Poll::Ready(None) => {
-                let _ = self.socket.shutdown(Shutdown::Write);
-                Some(Turn::Ended)
-            }
+            Poll::Ready(None) => Some(Turn::Ended),
             Poll::Pending => Some(Turn::Waits),
         }
     }
 
     /// The socket takes more again; whether it had not.
     pub(super) fn takes_again(&mut self) -> bool {
-        self.full.take().is_some()
-    }
-
-    /// Since when the socket takes no more, if that is so.
-    pub(super) fn full_since(&self) -> Option<Instant> {
-        self.full
+        std::mem::take(&mut self.full)
     }
 
     /// Throws away what the client has sent, a part of it; whether there may be more. A socket that is closed with

@@ -2,15 +2,10 @@
 //!
 //! Each stream that has something to write has a turn: one write. Who has more after it waits behind those that are roused
 //! meanwhile, and of those that wait so, only some have a turn before the others are looked at again: who lacks much does
-//! not hold up who lacks little. A socket that takes no more is left alone until it does; one
-//! that takes nothing for the write timeout is closed. Whatever a client sends is thrown away.
+//! not hold up who lacks little. A socket that takes no more is left alone until it does; the system ends
+//! one that takes nothing for the write timeout. Whatever a client sends is thrown away.
 
-use std::{
-    collections::VecDeque,
-    io::ErrorKind,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, io::ErrorKind, sync::Arc, time::Duration};
 
 use mio::{Events, Interest, Poll, Token, event::Event};
 use slab::Slab;
@@ -29,14 +24,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Turns of those that have more, at least, before the others are looked at again: a millisecond or so.
 const TURNS: usize = 64;
 
-/// Into how many parts the write timeout is cut: how often those that take nothing are looked for.
-const LOOKS: u32 = 8;
-
 /// One writer.
 pub(super) struct Shard {
     poll: Poll,
     mailbox: Arc<Mailbox>,
-    write_timeout: Duration,
     outlets: Slab<Outlet>,
     /// Those that may have something to write; the others wait for a bell or for their socket.
     ready: Vec<usize>,
@@ -44,24 +35,18 @@ pub(super) struct Shard {
     busy: VecDeque<usize>,
     /// Those whose client has sent more than was thrown away.
     noisy: Vec<usize>,
-    /// Those whose socket took no more at some time since the last look.
-    full: Vec<usize>,
-    looked: Instant,
     finish: bool,
 }
 
 impl Shard {
-    pub(super) fn new(poll: Poll, mailbox: Arc<Mailbox>, write_timeout: Duration) -> Self {
+    pub(super) fn new(poll: Poll, mailbox: Arc<Mailbox>) -> Self {
         Self {
             poll,
             mailbox,
-            write_timeout,
             outlets: Slab::new(),
             ready: Vec::new(),
             busy: VecDeque::new(),
             noisy: Vec::new(),
-            full: Vec::new(),
-            looked: Instant::now(),
             finish: false,
         }
     }
@@ -87,17 +72,13 @@ impl Shard {
             mail.arrivals.drain(..).for_each(|arrival| self.arrive(arrival));
             self.take_turns();
             self.ignore();
-            self.look();
         }
     }
 
     /// How long there is nothing to do but wait.
     fn patience(&self) -> Option<Duration> {
-        match (self.busy.is_empty() && self.noisy.is_empty(), self.full.is_empty()) {
-            (false, _) => Some(Duration::ZERO),
-            (true, false) => Some(self.write_timeout / LOOKS),
-            (true, true) => None,
-        }
+        let idle = self.busy.is_empty() && self.noisy.is_empty();
+        (!idle).then_some(Duration::ZERO)
     }
 
     fn arrive(&mut self, Arrival { socket, handed }: Arrival) {
@@ -142,7 +123,6 @@ impl Shard {
         match outlet.turn() {
             Turn::Waits => {}
             Turn::HasMore => self.busy.push_back(key),
-            Turn::IsFull => self.full.push(key),
             Turn::Ended => drop(self.outlets.remove(key)),
         }
     }
@@ -151,24 +131,5 @@ impl Shard {
     fn ignore(&mut self) {
         let outlets = &mut self.outlets;
         self.noisy.retain(|&key| outlets.get_mut(key).is_some_and(Outlet::ignore));
-    }
-
-    /// Closes those that have taken nothing for too long.
-    fn look(&mut self) {
-        if self.full.is_empty() || self.looked.elapsed() < self.write_timeout / LOOKS {
-            return;
-        }
-        self.looked = Instant::now();
-        self.full.sort_unstable();
-        self.full.dedup();
-        let (outlets, timeout) = (&mut self.outlets, self.write_timeout);
-        self.full.retain(|&key| {
-            let Some(since) = outlets.get(key).and_then(Outlet::full_since) else { return false };
-            let late = since.elapsed() >= timeout;
-            if late {
-                outlets.remove(key);
-            }
-            !late
-        });
     }
 }

@@ -62,7 +62,7 @@ impl Writers {
     ///
     /// # Errors
     /// When the system grants no thread or no descriptor.
-    pub(super) fn start(threads: usize, write_timeout: Duration) -> io::Result<Self> {
+    pub(super) fn start(threads: usize) -> io::Result<Self> {
         let running = TaskTracker::new();
         let mut mailboxes = Vec::with_capacity(threads);
         for number in 0..threads {
@@ -73,7 +73,7 @@ impl Writers {
             thread::Builder::new().name(format!("writer {number}")).spawn(move || {
                 // Reading the log and waiting are the runtime's; only the writing is not.
                 let _entered = runtime.enter();
-                Shard::new(poll, mailbox, write_timeout).run();
+                Shard::new(poll, mailbox).run();
                 drop(runs);
             })?;
         }

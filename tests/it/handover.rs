@@ -211,3 +211,19 @@ async fn a_node_ends_although_someone_reads_nothing() {
     let text = soon("the end", reading).await.unwrap().expect("the stream ends as it should");
     assert!(text.ends_with("\n\n") && text.contains("\"type\":\"bye\""), "it was sent away");
 }
+
+#[tokio::test]
+async fn a_node_whose_streams_have_all_ended_ends_without_waiting_for_more() {
+    let world = World::new().await;
+    for writers in WRITERS {
+        let mut node = world.node_with(&[("DRAIN", "200ms"), ("WRITERS", writers)]).await;
+        let mut reader = ask(&node, ASK).await;
+        read_until(&mut reader, "resumed\":false}\n\n").await;
+        node.signal("TERM");
+        read_until(&mut reader, "\"type\":\"bye\"").await;
+        let since = Instant::now();
+        assert!(soon("the end", node.process.wait()).await.unwrap().success());
+        // Whoever reads nothing would have as long.
+        assert!(since.elapsed() < Duration::from_secs(5), "ended after {:?}", since.elapsed());
+    }
+}
