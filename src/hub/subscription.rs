@@ -38,6 +38,16 @@ pub struct Subscription {
     cursor: Position,
     /// The last position that the client was told.
     told: Position,
+    /// Only until it is at the head: most are, and each is looked at for every change.
+    behind: Option<Box<Behind>>,
+    /// Something was written since the last beat.
+    wrote: bool,
+    ended: bool,
+}
+
+/// What one needs that is behind.
+#[derive(Default)]
+struct Behind {
     /// What is written before anything else.
     opening: Option<Bytes>,
     /// The page of the past that the cursor is in, or on its way.
@@ -47,9 +57,6 @@ pub struct Subscription {
     returning: bool,
     /// Until its next write is due.
     pause: Option<Pin<Box<Sleep>>>,
-    /// Something was written since the last beat.
-    wrote: bool,
-    ended: bool,
 }
 
 impl Subscription {
@@ -75,11 +82,7 @@ impl Subscription {
             generation: head.generation,
             cursor: head.position,
             told: head.position,
-            opening: None,
-            page: None,
-            fetch: None,
-            returning: false,
-            pause: None,
+            behind: None,
             wrote: true,
             ended: false,
         })
@@ -102,7 +105,7 @@ impl Subscription {
             self.shared.resumed.fetch_add(1, Ordering::Relaxed);
         }
         self.told = self.cursor;
-        self.opening = Some(opening.freeze());
+        self.behind().opening = Some(opening.freeze());
         Ok(self)
     }
 
@@ -127,21 +130,27 @@ impl Subscription {
             self.turn_to(page);
         }
         self.cursor = from.position;
-        self.returning = true;
+        self.behind().returning = true;
         Ok(None)
+    }
+
+    fn behind(&mut self) -> &mut Behind {
+        self.behind.get_or_insert_default()
     }
 
     fn turn_to(&mut self, page: Arc<Page>) {
         self.shared.pages_read.fetch_add(1, Ordering::Relaxed);
-        self.page = Some(page);
+        self.behind().page = Some(page);
     }
 
     /// What is to be written now; `None` at the head.
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
-            if let Some(fetch) = &mut self.fetch {
+            if let Some(behind) = &mut self.behind
+                && let Some(fetch) = &mut behind.fetch
+            {
                 let fetched = std::task::ready!(fetch.as_mut().poll(cx));
-                self.fetch = None;
+                behind.fetch = None;
                 if let Some(bytes) = self.fetched(fetched) {
                     return Poll::Ready(Some(bytes));
                 }
@@ -153,7 +162,7 @@ impl Subscription {
                 return Poll::Ready(Some(bytes).filter(|bytes| !bytes.is_empty()));
             }
             let (shared, cursor) = (Arc::clone(&self.shared), self.cursor);
-            self.fetch = Some(Box::pin(async move { shared.pages.after(cursor).await }));
+            self.behind().fetch = Some(Box::pin(async move { shared.pages.after(cursor).await }));
         }
     }
 
@@ -167,8 +176,9 @@ impl Subscription {
     /// So much is written next. One that has come back waits after each write until it is at the head: who lacks little
     /// has it at once.
     fn went_on(&mut self, bytes: usize) {
-        let due = self.returning.then(|| self.shared.pace.reserve(bytes)).flatten();
-        self.pause = due.map(|at| Box::pin(tokio::time::sleep_until(at)));
+        let Some(behind) = &mut self.behind else { return };
+        let due = behind.returning.then(|| self.shared.pace.reserve(bytes)).flatten();
+        behind.pause = due.map(|at| Box::pin(tokio::time::sleep_until(at)));
     }
 
     /// Takes a page that was fetched. Trouble that will pass ends the stream: the client comes back with its position.
@@ -193,7 +203,7 @@ impl Subscription {
 
     /// The wanted frames of the page after the cursor, up to a write's size; `None` when the page has no more.
     fn take_from_page(&mut self) -> Option<Bytes> {
-        let page = self.page.take()?;
+        let page = self.behind.as_mut()?.page.take()?;
         let seen = page.frames.partition_point(|frame| frame.event_id.position <= self.cursor);
         let mut joined: Option<Joined> = None;
         for frame in &page.frames[seen..] {
@@ -208,7 +218,7 @@ impl Subscription {
                         joined.add(frame);
                     }
                     Some(_) => {
-                        self.page = Some(Arc::clone(&page));
+                        self.behind().page = Some(Arc::clone(&page));
                         break;
                     }
                 }
@@ -231,7 +241,9 @@ impl Subscription {
         }
         let Taken::Frames { bytes, last, cursor } = taken else { return None };
         self.cursor = cursor;
-        self.returning &= cursor < head.position;
+        if cursor == head.position {
+            self.behind = None;
+        }
         if !bytes.is_empty() {
             self.told = last;
         }
@@ -242,22 +254,24 @@ impl Subscription {
         self.generation = head.generation;
         self.cursor = head.position;
         self.told = head.position;
-        self.page = None;
+        self.behind = None;
         self.shared.reset(reason, head)
     }
 
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        if let Some(opening) = self.opening.take() {
-            return Poll::Ready(Some(opening));
-        }
-        // Until its write is due, no change need wake it.
-        if let Some(pause) = &mut self.pause {
-            std::task::ready!(pause.as_mut().poll(cx));
-            self.pause = None;
+        if let Some(behind) = &mut self.behind {
+            if let Some(opening) = behind.opening.take() {
+                return Poll::Ready(Some(opening));
+            }
+            // Until its write is due, no change need wake it.
+            if let Some(pause) = &mut behind.pause {
+                std::task::ready!(pause.as_mut().poll(cx));
+                behind.pause = None;
+            }
         }
         // Who has something to write asks again by itself: until then, however slow it is, no change need wake it.
         if !self.ended
-            && self.fetch.is_none()
+            && self.behind.as_ref().is_none_or(|behind| behind.fetch.is_none())
             && !self.slot.bye.load(Ordering::Acquire)
             && let Some(bytes) = self.at_hand().filter(|bytes| !bytes.is_empty())
         {
