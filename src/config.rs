@@ -166,7 +166,7 @@ pub struct Settings {
     pub redis_prefix: String,
 
     /// The pause between two looks at the log while there is work: what a change waits at most
-    #[arg(long, env, default_value = "3ms", value_parser = span, help_heading = "Feed")]
+    #[arg(long, env, default_value = "1ms", value_parser = span, help_heading = "Feed")]
     pub relay_interval: Duration,
 
     /// How long the relay stays awake after the last change: while it is, writers need not ring

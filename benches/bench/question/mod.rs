@@ -2,10 +2,12 @@
 
 pub mod fanout;
 mod growth;
+mod idle;
 mod latency;
 mod memory;
 mod pages;
 mod posts;
+mod relay;
 mod resume;
 mod rooms;
 
@@ -25,6 +27,8 @@ pub const ALL: &[(&str, Ask)] = &[
     ("fanout", |backend, report| fanout::ask(backend, report).boxed_local()),
     ("memory", |backend, report| memory::ask(backend, report).boxed_local()),
     ("latency", |backend, report| latency::ask(backend, report).boxed_local()),
+    ("relay", |backend, report| relay::ask(backend, report).boxed_local()),
+    ("idle", |backend, report| idle::ask(backend, report).boxed_local()),
     ("pages", |backend, report| pages::ask(backend, report).boxed_local()),
     ("posts", |backend, report| posts::ask(backend, report).boxed_local()),
     ("resume", |backend, report| resume::ask(backend, report).boxed_local()),
@@ -35,7 +39,7 @@ pub const ALL: &[(&str, Ask)] = &[
 /// Subscribers of a server, on their way.
 fn begin(server: &dyn Server, count: usize, paths: Vec<String>, headers: &str) -> Role {
     let (address, connecting, headers) = (server.address(), server.connecting(), headers.to_owned());
-    let plan = Plan { address, count, connecting, paths, headers };
+    let plan = Plan { address, count, connecting, paths, headers, naps: true };
     Role::play("crowd", &plan, Place::Elsewhere)
 }
 
