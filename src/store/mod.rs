@@ -29,6 +29,9 @@ pub use vitals::{Held, Vitals};
 /// The migrations, embedded in the binary.
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 
+/// How long a session that reads the log is believed to work without being tested.
+const FRESH: Duration = Duration::from_millis(500);
+
 /// How to reach PostgreSQL.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -114,12 +117,14 @@ impl Store {
     pub fn new(options: Options) -> Self {
         let timeout = options.timeout;
         let pool = |connections| PgPoolOptions::new().max_connections(connections).acquire_timeout(timeout);
+        let reading = pool(options.log_connections).test_before_acquire(false);
+        let reading = reading.before_acquire(|session, idle| Box::pin(test(session, idle.idle_for)));
         let limit = milliseconds(timeout);
         let quiet = |options: PgConnectOptions| options.disable_statement_logging();
         let http = quiet(options.database.clone()).options([("statement_timeout", limit.as_str())]);
         Self {
             http: pool(options.connections).connect_lazy_with(http),
-            log: pool(options.log_connections).connect_lazy_with(for_log(quiet(options.database))),
+            log: reading.connect_lazy_with(for_log(quiet(options.database))),
             direct: for_log(quiet(options.direct)),
             timeout,
             event_bytes: options.event_bytes,
@@ -154,6 +159,16 @@ impl Store {
         self.http.close().await;
         self.log.close().await;
     }
+}
+
+/// Whether a session that reads the log can be used. It was tested when it came back; to ask again at once would be a
+/// third round trip for each reading. Where something is written, that is worth its time: what a server that hangs was
+/// not given, it does not do after all when it goes on.
+async fn test(session: &mut PgConnection, idle: Duration) -> sqlx::Result<bool> {
+    if idle > FRESH {
+        session.ping().await?;
+    }
+    Ok(true)
 }
 
 /// A time as PostgreSQL's settings have it. There 0 is no bound.
