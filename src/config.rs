@@ -165,7 +165,7 @@ pub struct Settings {
     #[arg(long, env, default_value = "", help_heading = "Feed")]
     pub redis_prefix: String,
 
-    /// The pause between two looks at the log while there is work: what a change waits at most
+    /// The pause between two looks at the log while there is work; up to four times as long where a look takes long
     #[arg(long, env, default_value = "1ms", value_parser = span, help_heading = "Feed")]
     pub relay_interval: Duration,
 

@@ -38,7 +38,7 @@ const RETRY: Duration = Duration::from_millis(200);
 pub struct Options {
     /// What this node is called where people look for the leader.
     pub node: String,
-    /// The pause between two looks while there is work: what a change waits at most, and what looking costs.
+    /// The pause between two looks while there is work, or up to four times as long where a look takes long.
     pub interval: Duration,
     /// How long after the last change the relay stays awake.
     pub linger: Duration,

@@ -58,11 +58,12 @@ impl<'a> Ticker<'a> {
         self.leadership.set_awake(true).await?;
         let mut last_work = Instant::now();
         loop {
+            let begun = Instant::now();
             if self.look().await? {
                 last_work = Instant::now();
             }
             if last_work.elapsed() < self.options.linger {
-                tokio::time::sleep(self.options.interval).await;
+                tokio::time::sleep(self.pause(begun.elapsed())).await;
                 continue;
             }
             if self.fall_asleep().await? {
@@ -71,6 +72,13 @@ impl<'a> Ticker<'a> {
             self.leadership.set_awake(true).await?;
             last_work = Instant::now();
         }
+    }
+
+    /// How long to wait after a look that took so long: where looking is slow, since the machine is busy, fewer and larger
+    /// ticks leave more of it to others.
+    fn pause(&self, look: Duration) -> Duration {
+        let interval = self.options.interval;
+        (look * 2).clamp(interval, interval * 4)
     }
 
     /// Positions what is there; whether there was anything.

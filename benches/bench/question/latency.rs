@@ -18,7 +18,7 @@ use super::{count, crowd};
 use crate::{
     report::{Report, Table, percentile},
     role::{crowd::stamps, now},
-    server::{Backend, Contestant, insert},
+    server::{Backend, Contestant, Load, insert},
 };
 
 const SUBSCRIBERS: usize = 1_000;
@@ -36,6 +36,7 @@ type Positions = Rc<RefCell<Vec<(i64, u64)>>>;
 
 pub async fn ask(backend: &Backend, report: &mut Report) {
     for rate in [100, 2_000] {
+        let bare = bare(backend, rate).await;
         let server = Contestant::Rowcast.start(backend).await;
         let database = server.database().expect("ours has one").to_owned();
         let mut crowd = crowd(&*server, SUBSCRIBERS, vec![server.everything()], "").await;
@@ -50,8 +51,10 @@ pub async fn ask(backend: &Backend, report: &mut Report) {
         committed.borrow_mut().clear();
         on_redis.borrow_mut().clear();
         positions.borrow_mut().clear();
+        let before = server.usage().cpu;
         tokio::time::sleep(WINDOW).await;
         let counted = count(&mut crowd);
+        let busy = (server.usage().cpu - before).as_secs_f64() / WINDOW.as_secs_f64();
         tasks.iter().for_each(tokio::task::JoinHandle::abort);
         let (committed, on_redis, positions) = (committed.take(), on_redis.take(), positions.take());
         let rows = vec![
@@ -60,11 +63,24 @@ pub async fn ask(backend: &Backend, report: &mut Report) {
             row("it is on Redis", &micros(&on_redis)),
             row("the first subscriber has it", &counted.first),
             row("any subscriber has it", &counted.micros),
+            row("for comparison: a bare loop, from the making of an event until any subscriber has it", &bare),
         ];
         let columns = ["from the INSERT of a change until", "p50 ms", "p99 ms", "p99.9 ms"].map(str::to_owned).to_vec();
         let question = format!("Latency by stage: {rate} changes a second, {SUBSCRIBERS} subscribers");
-        report.add(Table { name: "latency", question, columns, rows, notes: Vec::new() });
+        let notes = vec![format!("the node's processor was busy for {:.0} % of the time", 100.0 * busy)];
+        report.add(Table { name: "latency", question, columns, rows, notes });
     }
+}
+
+/// How long the bare loop takes over as many events, in microseconds, sorted.
+async fn bare(backend: &Backend, rate: u32) -> Vec<u32> {
+    let mut server = Contestant::Limit.start(backend).await;
+    let mut crowd = crowd(&*server, SUBSCRIBERS, vec![server.everything()], "").await;
+    server.publish(Load { events_per_second: rate.into(), rooms: 1 });
+    tokio::time::sleep(SETTLE).await;
+    count(&mut crowd);
+    tokio::time::sleep(WINDOW).await;
+    count(&mut crowd).micros
 }
 
 fn row(stage: &str, sorted: &[u32]) -> Vec<String> {
