@@ -54,7 +54,7 @@ pub struct Plan {
 pub enum Order {
     /// What came since the last time.
     Count,
-    /// An answer as soon as each subscriber has had so many events since the last count.
+    /// An answer as soon as each subscriber that is not gone has had so many events since the last count.
     Await(usize),
 }
 
@@ -93,7 +93,7 @@ struct Crowd {
     counted: Counted,
     since: Instant,
     awaited: Option<usize>,
-    /// How many have had the events that are awaited.
+    /// How many have had the events that are awaited, or are gone: nobody waits for those.
     arrived: usize,
 }
 
@@ -149,7 +149,8 @@ impl Crowd {
             Order::Count => self.report(),
             Order::Await(events) => {
                 self.awaited = Some(*events);
-                self.arrived = self.clients.iter().flatten().filter(|client| client.events >= *events).count();
+                let arrived = self.clients.iter().flatten().filter(|client| client.events >= *events).count();
+                self.arrived = arrived + self.closed;
             }
         }
     }
@@ -222,6 +223,7 @@ impl Crowd {
             }
         }
         self.closed += 1;
+        self.arrived += usize::from(self.awaited.is_some_and(|awaited| client.events < awaited));
         self.clients[key] = None;
     }
 }

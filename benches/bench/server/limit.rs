@@ -45,6 +45,6 @@ impl Server for Limit {
 
     fn past(&mut self, count: usize) -> LocalBoxFuture<'_, Past> {
         self.role.order(&Order::Past { event: self.event.clone(), count });
-        Box::pin(async { Past { path: "/".to_owned(), headers: String::new() } })
+        Box::pin(async move { Past { path: "/".to_owned(), headers: String::new(), events: count } })
     }
 }

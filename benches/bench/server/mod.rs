@@ -1,7 +1,9 @@
 //! The contestants: each is started anew for each measurement, on the same processor, and stopped after it.
 
+mod centrifugo;
 mod http;
 mod limit;
+mod mercure;
 mod nchan;
 mod publisher;
 mod pushpin;
@@ -29,6 +31,8 @@ pub enum Contestant {
     Body,
     Nchan,
     Pushpin,
+    Mercure,
+    Centrifugo,
 }
 
 /// Everybody that this machine has.
@@ -36,10 +40,12 @@ pub fn all() -> Vec<Contestant> {
     let there = |contestant: &Contestant| match contestant {
         Contestant::Nchan => nchan::is_there(),
         Contestant::Pushpin => pushpin::is_there(),
+        Contestant::Mercure => mercure::is_there(),
+        Contestant::Centrifugo => centrifugo::is_there(),
         _ => true,
     };
     use Contestant::*;
-    [Limit, Rowcast, Body, Nchan, Pushpin].into_iter().filter(there).collect()
+    [Limit, Rowcast, Body, Nchan, Pushpin, Mercure, Centrifugo].into_iter().filter(there).collect()
 }
 
 /// A running contestant.
@@ -81,6 +87,8 @@ pub trait Server {
 pub struct Past {
     pub path: String,
     pub headers: String,
+    /// In how many events it comes.
+    pub events: usize,
 }
 
 /// What is published.
@@ -103,6 +111,8 @@ impl Contestant {
             Self::Body => "Rowcast, `WRITERS=0`",
             Self::Nchan => "nchan",
             Self::Pushpin => "Pushpin",
+            Self::Mercure => "Mercure",
+            Self::Centrifugo => "Centrifugo",
         }
     }
 
@@ -114,6 +124,8 @@ impl Contestant {
             Self::Body => rowcast::terms(0),
             Self::Nchan => nchan::terms(),
             Self::Pushpin => pushpin::terms(),
+            Self::Mercure => mercure::terms(),
+            Self::Centrifugo => centrifugo::terms(),
         }
     }
 
@@ -130,6 +142,8 @@ impl Contestant {
             Self::Body => Box::new(rowcast::start(backend, &[("WRITERS", "0")]).await),
             Self::Nchan => Box::new(nchan::start().await),
             Self::Pushpin => Box::new(pushpin::start().await),
+            Self::Mercure => Box::new(mercure::start().await),
+            Self::Centrifugo => Box::new(centrifugo::start().await),
         }
     }
 }

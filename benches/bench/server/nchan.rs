@@ -61,8 +61,8 @@ pub async fn start() -> impl Server {
     let nginx = at(Place::Server, || command.spawn().unwrap());
     let address = ([127, 0, 0, 1], port).into();
     listens(address).await;
-    let mut poster = Poster::connect(address).await;
-    let past = Poster::connect(address).await;
+    let mut poster = Poster::connect(address, "").await;
+    let past = Poster::connect(address, "").await;
     let publisher = Publisher::start(async move |rooms: &[usize]| {
         poster.post(rooms.iter().map(|room| (format!("/pub/room{room}"), super::publisher::content()))).await;
     });
@@ -104,7 +104,7 @@ impl Server for Nchan {
     fn past(&mut self, count: usize) -> LocalBoxFuture<'_, Past> {
         Box::pin(async move {
             self.past.post((0..count).map(|_| ("/pub/room0".to_owned(), super::publisher::content()))).await;
-            Past { path: "/past/room0".to_owned(), headers: String::new() }
+            Past { path: "/past/room0".to_owned(), headers: String::new(), events: count }
         })
     }
 }

@@ -181,7 +181,7 @@ impl Server for Rowcast {
             while head().await.position < from.position + count as i64 {
                 tokio::time::sleep(std::time::Duration::from_millis(5)).await;
             }
-            Past { path: "/stream".to_owned(), headers: format!("Last-Event-ID: {from}\r\n") }
+            Past { path: "/stream".to_owned(), headers: format!("Last-Event-ID: {from}\r\n"), events: count }
         })
     }
 
