@@ -68,7 +68,7 @@ pub async fn compare(backend: &Backend, report: &mut Report, question: String, s
             };
             let mut crowd = crowd(&*server, subscribers, paths, "").await;
             for (load, measured) in loads.iter().zip(measured) {
-                measured.push(measure(&mut *server, &mut crowd, *load).await);
+                measured.push(measure(&mut *server, &mut crowd, subscribers, *load).await);
             }
         }
     }
@@ -80,7 +80,7 @@ pub async fn compare(backend: &Backend, report: &mut Report, question: String, s
 }
 
 /// Publishes for a while, and looks what comes of it.
-pub async fn measure(server: &mut dyn Server, crowd: &mut Role, load: Load) -> Measured {
+pub async fn measure(server: &mut dyn Server, crowd: &mut Role, subscribers: usize, load: Load) -> Measured {
     server.publish(load);
     tokio::time::sleep(SETTLE).await;
     let (_, before) = (count(crowd), server.usage());
@@ -89,7 +89,8 @@ pub async fn measure(server: &mut dyn Server, crowd: &mut Role, load: Load) -> M
     server.publish(Load::NONE);
     // What is still on its way must not count for the next load.
     tokio::time::sleep(SETTLE).await;
-    let due = load.events_per_second * (counted.subscribers / load.rooms) as f64 * counted.seconds;
+    // Those that the server has lost meanwhile had theirs due, too.
+    let due = load.events_per_second * (subscribers / load.rooms) as f64 * counted.seconds;
     Measured {
         per_second: counted.events as f64 / counted.seconds,
         micros: (after.cpu - before.cpu).as_secs_f64() * 1e6 / counted.events as f64,

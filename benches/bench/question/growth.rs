@@ -25,7 +25,7 @@ pub async fn ask(backend: &Backend, report: &mut Report) {
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 memory.push((server.usage().memory - before) as f64 / subscribers as f64);
                 count(&mut crowd);
-                micros.push(measure(&mut *server, &mut crowd, load).await.micros);
+                micros.push(measure(&mut *server, &mut crowd, subscribers, load).await.micros);
             }
             figures.push((median(micros), median(memory)));
         }
