@@ -6,6 +6,10 @@ use serde::Serialize;
 
 use crate::server::Contestant;
 
+/// Descriptors that a server keeps for other things than subscribers. nginx begins to let go of connections when a
+/// sixteenth of them is left.
+const MARGIN: usize = 2_000;
+
 /// All results of a run.
 #[derive(Serialize)]
 pub struct Report {
@@ -42,7 +46,7 @@ impl Report {
         let contestants: Vec<String> = crate::server::all().into_iter().map(terms).collect();
         contestants.iter().for_each(|contestant| println!("- {contestant}"));
         println!();
-        Self { rounds, connections: descriptors.saturating_sub(500), machine, contestants, tables: Vec::new() }
+        Self { rounds, connections: descriptors.saturating_sub(MARGIN), machine, contestants, tables: Vec::new() }
     }
 
     /// Prints a table.
