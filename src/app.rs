@@ -37,10 +37,10 @@ struct Node {
 
 impl Node {
     fn new(store: Store, links: &Links, settings: &Settings, head: EventId) -> Result<Self> {
-        let redis = Redis::new(&links.redis_url, &settings.redis_prefix).context("REDIS_URL")?;
-        let hub = Hub::new(settings.hub(), Arc::new(store.clone()), head);
+        let redis = Redis::new(&links.redis_url, &settings.feed.redis_prefix).context("REDIS_URL")?;
+        let hub = Hub::new(settings.streams.options(), Arc::new(store.clone()), head);
         let intake = Intake::new(hub.clone(), store.clone());
-        let relay = Relay::new(store.clone(), redis.clone(), settings.relay(name()));
+        let relay = Relay::new(store.clone(), redis.clone(), settings.feed.options(name()));
         let health = Health::new(store.clone(), hub.clone(), intake.status(), relay.status());
         Ok(Self { store, redis, hub, intake, relay, health })
     }
@@ -50,8 +50,9 @@ impl Node {
             store: self.store.clone(),
             hub: self.hub.clone(),
             health: self.health.clone(),
-            limits: settings.limits(),
-            rooms: settings.max_rooms,
+            limits: settings.http.limits(),
+            rooms: settings.streams.max_rooms,
+            gate: api::Gate {},
         }
     }
 }
@@ -70,7 +71,7 @@ pub fn document(links: &Links, settings: &Settings) -> Result<(String, String)> 
 /// # Errors
 /// When PostgreSQL cannot be reached in time, or refuses.
 pub async fn migrate(links: &Links, settings: &Settings) -> Result<()> {
-    reach(&Store::new(settings.store(links)), settings.database_wait).await?;
+    reach(&Store::new(settings.store(links)), settings.database.database_wait).await?;
     Ok(())
 }
 
@@ -87,7 +88,9 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<()> {
     let store = Store::new(settings.store(links));
-    let Some(extent) = stop.run_until_cancelled(reach(&store, settings.database_wait)).await else { return Ok(()) };
+    let Some(extent) = stop.run_until_cancelled(reach(&store, settings.database.database_wait)).await else {
+        return Ok(());
+    };
     let extent = extent?;
     let node = Node::new(store.clone(), links, settings, EventId::new(extent.generation, extent.head))?;
     let (api, hub, health) = (node.api(settings), node.hub.clone(), node.health.clone());
@@ -99,9 +102,9 @@ pub async fn run(
         stop.cancelled().await;
         tracing::info!("shutting down");
         health.drain();
-        hub.close(settings.drain).await;
+        hub.close(settings.streams.drain).await;
     };
-    let served = edge::serve(listener, settings.edge(), api::routes(api), drained, GRACE).await;
+    let served = edge::serve(listener, settings.edge.options(), api::routes(api), drained, GRACE).await;
 
     // Only now: until the last stream had gone, changes were still to be had.
     feed.cancel();
@@ -116,7 +119,7 @@ fn feed(node: Node, settings: &Settings) -> (CancellationToken, TaskTracker) {
     let bus = redis::subscribe(node.redis, stop.clone());
     tasks.spawn(node.intake.run(bus, stop.clone()));
     tasks.spawn(node.relay.run(stop.clone()));
-    let (every, until) = (settings.keep_alive, stop.clone());
+    let (every, until) = (settings.streams.keep_alive, stop.clone());
     tasks.spawn(async move { until.run_until_cancelled(node.hub.keep_alive(every)).await });
     tasks.close();
     (stop, tasks)

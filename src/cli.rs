@@ -155,7 +155,7 @@ async fn serve(links: &Links, settings: &Settings, stop: CancellationToken) -> R
 }
 
 async fn listen(settings: &Settings) -> Result<TcpListener> {
-    let (host, port) = (settings.host, settings.port);
+    let (host, port) = (settings.http.host, settings.http.port);
     match bind(SocketAddr::new(host, port)) {
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
             bail!("port {port} is in use: stop what listens there, or choose another with --port or PORT")
@@ -239,10 +239,10 @@ fn interrupted() -> Result<CancellationToken> {
 
 fn log_to_stderr(settings: &Settings) {
     let log = tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new(&settings.log))
+        .with_env_filter(tracing_subscriber::EnvFilter::new(&settings.log.log))
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
-    match settings.log_format {
+    match settings.log.log_format {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().init(),
     }

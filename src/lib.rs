@@ -58,6 +58,7 @@
 
 pub mod api;
 pub mod app;
+pub mod auth;
 pub mod change;
 pub mod cli;
 pub mod config;

@@ -10,7 +10,9 @@ use validator::ValidateArgs;
 
 use super::{
     Tag,
-    problem::{ApiError, BODY, Failed, INVALID, NOT_FOUND, UNAVAILABLE},
+    caller::Caller,
+    failed::{BODY, CALLER, CONFLICT, Failed, INVALID, NOT_FOUND, UNAVAILABLE},
+    problem::ApiError,
     wire::{Wire, check},
 };
 use crate::{
@@ -90,6 +92,7 @@ impl MessageApi {
     #[oai(path = "/message", method = "get", operation_id = "listMessages")]
     async fn list(
         &self,
+        _caller: Caller,
         /// Where the last page ended (its `next_cursor`), or an RFC 3339 timestamp: only messages older than that.
         cursor: Query<Option<String>>,
         /// How many messages to return.
@@ -100,7 +103,7 @@ impl MessageApi {
         room: Query<Option<String>>,
         /// Only messages of this sender.
         sender_id: Query<Option<Uuid>>,
-    ) -> Result<Listed, Failed<{ INVALID | UNAVAILABLE }>> {
+    ) -> Result<Listed, Failed<{ CALLER | INVALID | UNAVAILABLE }>> {
         let after = cursor.0.as_deref().map(str::parse::<Cursor>).transpose();
         let after = after.map_err(|error| ApiError::field("cursor", error))?;
         let room = room.0;
@@ -114,7 +117,11 @@ impl MessageApi {
 
     /// Write a message.
     #[oai(path = "/message", method = "post", operation_id = "postMessage")]
-    async fn post(&self, new: Wire<NewMessage>) -> Result<Posted, Failed<{ BODY | UNAVAILABLE }>> {
+    async fn post(
+        &self,
+        _caller: Caller,
+        new: Wire<NewMessage>,
+    ) -> Result<Posted, Failed<{ BODY | CALLER | CONFLICT | UNAVAILABLE }>> {
         check(new.0.validate_with_args(&self.limits))?;
         let message = self.store.add(&new.0).await?;
         let location = format!("/message/{}", message.id);
@@ -123,7 +130,11 @@ impl MessageApi {
 
     /// Read one message.
     #[oai(path = "/message/:id", method = "get", operation_id = "getMessage")]
-    async fn get(&self, id: Path<i64>) -> Result<One, Failed<{ INVALID | NOT_FOUND | UNAVAILABLE }>> {
+    async fn get(
+        &self,
+        _caller: Caller,
+        id: Path<i64>,
+    ) -> Result<One, Failed<{ CALLER | INVALID | NOT_FOUND | UNAVAILABLE }>> {
         let message = self.store.get(id.0).await?.ok_or(ApiError::NoMessage(id.0))?;
         Ok(One::Message(Wire(message)))
     }
@@ -132,9 +143,10 @@ impl MessageApi {
     #[oai(path = "/message/:id", method = "patch", operation_id = "patchMessage")]
     async fn patch(
         &self,
+        _caller: Caller,
         id: Path<i64>,
         patch: Wire<MessagePatch>,
-    ) -> Result<One, Failed<{ BODY | NOT_FOUND | UNAVAILABLE }>> {
+    ) -> Result<One, Failed<{ BODY | CALLER | NOT_FOUND | UNAVAILABLE }>> {
         check(patch.0.validate_with_args(&self.limits))?;
         let message = self.store.patch(id.0, &patch.0).await?.ok_or(ApiError::NoMessage(id.0))?;
         Ok(One::Message(Wire(message)))
@@ -142,7 +154,11 @@ impl MessageApi {
 
     /// Delete a message.
     #[oai(path = "/message/:id", method = "delete", operation_id = "deleteMessage")]
-    async fn delete(&self, id: Path<i64>) -> Result<Deleted, Failed<{ INVALID | NOT_FOUND | UNAVAILABLE }>> {
+    async fn delete(
+        &self,
+        _caller: Caller,
+        id: Path<i64>,
+    ) -> Result<Deleted, Failed<{ CALLER | INVALID | NOT_FOUND | UNAVAILABLE }>> {
         match self.store.delete(id.0).await? {
             true => Ok(Deleted::Gone),
             false => Err(ApiError::NoMessage(id.0).into()),

@@ -1,7 +1,9 @@
 //! The HTTP contract: one file per resource, errors in one form, the document made from the code.
 
 mod allow;
+mod caller;
 mod events;
+mod failed;
 mod health;
 mod message;
 mod problem;
@@ -13,6 +15,7 @@ use std::sync::Arc;
 use poem::{Endpoint, EndpointExt, Route, endpoint::make_sync, http::header};
 use poem_openapi::{OpenApiService, Tags};
 
+pub use caller::Gate;
 pub use events::StreamEvent;
 pub use problem::{FieldError, Problem};
 
@@ -31,6 +34,8 @@ pub struct Parts {
     pub limits: Limits,
     /// The most rooms in one stream's filter.
     pub rooms: usize,
+    /// Who is let in.
+    pub gate: Gate,
 }
 
 #[derive(Tags)]
@@ -46,7 +51,7 @@ enum Tag {
 type Apis = (message::MessageApi, stream::StreamApi, health::HealthApi);
 
 fn service(parts: Parts) -> OpenApiService<Apis, ()> {
-    let Parts { store, hub, health, limits, rooms } = parts;
+    let Parts { store, hub, health, limits, rooms, .. } = parts;
     let message = message::MessageApi { store, hub: hub.clone(), limits };
     let apis = (message, stream::StreamApi { hub, rooms }, health::HealthApi { health });
     OpenApiService::new(apis, "Rowcast", env!("CARGO_PKG_VERSION"))
@@ -65,11 +70,12 @@ pub fn document(parts: Parts) -> (String, String) {
 pub fn routes(parts: Parts) -> impl Endpoint {
     // A byte of content is at most six in JSON (`\u0001`), and the other fields are small.
     let limit = wire::BodyLimit(parts.limits.content_bytes * 6 + 4096);
+    let gate = parts.gate.clone();
     let service = service(parts);
     let (docs, json, yaml) = (service.swagger_ui(), service.spec(), service.spec_yaml());
     let allow = Arc::new(allow::Allow::of(&json));
     Route::new()
-        .nest("/", service.data(limit))
+        .nest("/", service.data(limit).data(gate))
         .nest("/docs", docs)
         .at("/openapi.json", poem::get(text("application/json", json)))
         .at("/openapi.yaml", poem::get(text("application/yaml", yaml)))

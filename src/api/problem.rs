@@ -9,10 +9,8 @@ use poem::{
     http::{StatusCode, header},
 };
 use poem_openapi::{
-    ApiResponse, Object,
+    Object,
     error::{ContentTypeError, ParseParamError, ParsePathError, ParseRequestPayloadError},
-    registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, MetaSchemaRef, Registry},
-    types::Type,
 };
 use serde::{Deserialize, Serialize};
 
@@ -67,6 +65,26 @@ pub enum ApiError {
     /// The path does not know the method.
     #[error("this path does not answer this method; see /docs")]
     Method,
+    /// No token, or one that is not accepted: why, as a client may read it.
+    #[error("{0}")]
+    Unauthorized(&'static str),
+    /// The token does not allow it.
+    #[error("{0}")]
+    Forbidden(String),
+    /// The same is being done already, or was done with something else.
+    #[error("{0}")]
+    Conflict(&'static str),
+    /// The body did not come in time.
+    #[error("the body did not come in time")]
+    Slow,
+    /// Too much was asked; when it may be asked again.
+    #[error("{what}; try again in {seconds} s")]
+    TooMany {
+        /// What there was too much of.
+        what: &'static str,
+        /// Seconds until it may be tried again.
+        seconds: u32,
+    },
     /// The body is larger than any allowed message.
     #[error("the body is larger than any allowed message")]
     TooLarge,
@@ -97,6 +115,11 @@ impl ApiError {
         match self {
             Self::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed", "The request cannot be read"),
             Self::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "A field is not valid"),
+            Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, "unauthorized", "Not authorized"),
+            Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
+            Self::Conflict(_) => (StatusCode::CONFLICT, "conflict", "In conflict with another request"),
+            Self::Slow => (StatusCode::REQUEST_TIMEOUT, "slow", "The request came too slowly"),
+            Self::TooMany { .. } => (StatusCode::TOO_MANY_REQUESTS, "too-many", "Too many requests"),
             Self::NoMessage(_) | Self::NoPath => (StatusCode::NOT_FOUND, "not-found", "Not found"),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large"),
@@ -176,7 +199,9 @@ impl ResponseError for ApiError {
         let body = serde_json::to_vec(&self.problem()).unwrap_or_default();
         let response = Response::builder().status(self.status()).content_type("application/problem+json");
         match self {
-            Self::Unavailable(_) => response.header(header::RETRY_AFTER, RETRY_AFTER).body(body),
+            Self::Unavailable(_) | Self::Conflict(_) => response.header(header::RETRY_AFTER, RETRY_AFTER).body(body),
+            Self::TooMany { seconds, .. } => response.header(header::RETRY_AFTER, *seconds).body(body),
+            Self::Unauthorized(_) => response.header(header::WWW_AUTHENTICATE, "Bearer").body(body),
             _ => response.body(body),
         }
     }
@@ -209,80 +234,5 @@ pub(super) async fn catch(error: poem::Error) -> Response {
     match ApiError::of_framework(&error) {
         Some(error) => error.as_response(),
         None => ApiError::Internal(anyhow::anyhow!("{error}")).as_response(),
-    }
-}
-
-/// The document's words on a status.
-const DOCUMENTED: [(u32, u16, &str); 6] = [
-    (MALFORMED, 400, "The body is not JSON."),
-    (NOT_FOUND, 404, "There is no such message."),
-    (TOO_LARGE, 413, "The body is larger than any allowed message."),
-    (MEDIA_TYPE, 415, "The body is not declared to be JSON."),
-    (INVALID, 422, "A field is not valid; `errors` names it."),
-    (UNAVAILABLE, 503, "Not possible now; `Retry-After` says when to try again."),
-];
-
-/// 400, for [`Failed`].
-pub(super) const MALFORMED: u32 = 1;
-/// 404
-pub(super) const NOT_FOUND: u32 = 2;
-/// 413
-pub(super) const TOO_LARGE: u32 = 4;
-/// 415
-pub(super) const MEDIA_TYPE: u32 = 8;
-/// 422
-pub(super) const INVALID: u32 = 16;
-/// 503
-pub(super) const UNAVAILABLE: u32 = 32;
-/// What a body can have wrong.
-pub(super) const BODY: u32 = MALFORMED | TOO_LARGE | MEDIA_TYPE | INVALID;
-
-/// An error of an operation that documents the statuses in `SET`, and 500.
-#[derive(Debug)]
-pub struct Failed<const SET: u32>(ApiError);
-
-impl<const SET: u32, E: Into<ApiError>> From<E> for Failed<SET> {
-    fn from(error: E) -> Self {
-        Self(error.into())
-    }
-}
-
-impl<const SET: u32> From<Failed<SET>> for poem::Error {
-    fn from(failed: Failed<SET>) -> Self {
-        failed.0.into()
-    }
-}
-
-impl<const SET: u32> ApiResponse for Failed<SET> {
-    fn meta() -> MetaResponses {
-        let documented = DOCUMENTED.iter().filter(|(bit, ..)| SET & bit != 0);
-        let mut responses: Vec<_> = documented.map(|(_, status, words)| meta(*status, words)).collect();
-        responses.push(meta(500, "The server failed."));
-        MetaResponses { responses }
-    }
-
-    fn register(registry: &mut Registry) {
-        Problem::register(registry);
-    }
-}
-
-fn meta(status: u16, description: &'static str) -> MetaResponse {
-    let schema: MetaSchemaRef = Problem::schema_ref();
-    let headers = match status {
-        503 => vec![MetaHeader {
-            name: "Retry-After".to_owned(),
-            description: Some("Seconds to wait before trying again.".to_owned()),
-            required: true,
-            deprecated: false,
-            schema: u32::schema_ref(),
-        }],
-        _ => vec![],
-    };
-    MetaResponse {
-        description,
-        status: Some(status),
-        status_range: None,
-        content: vec![MetaMediaType { content_type: "application/problem+json", schema }],
-        headers,
     }
 }

@@ -15,9 +15,11 @@ use poem_openapi::{
 
 use super::{
     Tag,
+    caller::Caller,
     events::StreamEvent,
+    failed::{CALLER, Failed, INVALID},
     message::check_room,
-    problem::{ApiError, Failed, INVALID},
+    problem::ApiError,
 };
 use crate::{
     change::EventId,
@@ -90,6 +92,7 @@ impl StreamApi {
     async fn stream(
         &self,
         request: &Request,
+        _caller: Caller,
         /// Only changes in this room; may be given several times.
         #[oai(default)]
         room: Query<Vec<String>>,
@@ -98,7 +101,7 @@ impl StreamApi {
         /// The same, as browsers send it when they reconnect; it wins.
         #[oai(name = "Last-Event-ID")]
         last_event_id_header: Header<Option<String>>,
-    ) -> Result<EventStream, Failed<INVALID>> {
+    ) -> Result<EventStream, Failed<{ CALLER | INVALID }>> {
         let _ = last_event_id_header.0;
         let from = position(request, last_event_id.0)?;
         let subscribed = self.hub.subscribe(from, self.filter(room.0)?).await;

@@ -1,0 +1,33 @@
+//! Where HTTP is served, and what a request may be.
+
+use std::net::IpAddr;
+
+use bytesize::ByteSize;
+use clap::Args;
+
+use super::values::{bytes, size};
+use crate::message::Limits;
+
+/// Where HTTP is served, and what a request may be.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "HTTP")]
+pub struct HttpSettings {
+    /// The address to listen on
+    #[arg(long, env, default_value = "0.0.0.0")]
+    pub host: IpAddr,
+
+    /// The port to listen on; 0 takes a free one, which is printed
+    #[arg(long, env, default_value_t = 8000)]
+    pub port: u16,
+
+    /// The longest content of a message: large enough for any text a person reads
+    #[arg(long, env, default_value = "1MiB", value_parser = bytes)]
+    pub max_content: ByteSize,
+}
+
+impl HttpSettings {
+    /// How large a message may be.
+    pub fn limits(&self) -> Limits {
+        Limits { content_bytes: size(self.max_content) }
+    }
+}

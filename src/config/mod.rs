@@ -1,0 +1,91 @@
+//! Settings: each is a flag and an environment variable, with its default and the reason for it. A file for each part
+//! that is set, which also turns the settings into that part's own options.
+
+mod database;
+mod edge;
+mod feed;
+mod http;
+mod log;
+mod streams;
+mod values;
+
+use clap::{Args, FromArgMatches, builder::Resettable};
+use sqlx::postgres::PgConnectOptions;
+
+pub use database::DatabaseSettings;
+pub use edge::EdgeSettings;
+pub use feed::FeedSettings;
+pub use http::HttpSettings;
+pub use log::{LogFormat, LogSettings};
+pub use streams::StreamSettings;
+use values::{postgres, redis};
+
+use crate::store;
+
+/// Where PostgreSQL and Redis are.
+#[derive(Clone, Args)]
+#[command(next_help_heading = "Connections")]
+pub struct Links {
+    /// PostgreSQL, as `postgres://user:password@host:port/database`
+    #[arg(long, env, hide_env_values = true, value_name = "URL", value_parser = postgres)]
+    pub database_url: PgConnectOptions,
+
+    /// PostgreSQL without a transaction pooler between, for the leader's lock and for LISTEN [default: DATABASE_URL]
+    #[arg(long, env, hide_env_values = true, value_name = "URL", value_parser = postgres)]
+    pub direct_database_url: Option<PgConnectOptions>,
+
+    /// Redis, as `redis://:password@host:port/0`, or `rediss://` for TLS
+    #[arg(long, env, hide_env_values = true, value_name = "URL", value_parser = redis)]
+    pub redis_url: String,
+}
+
+impl Links {
+    /// Links to these two, for a program that has started them itself.
+    ///
+    /// # Errors
+    /// When one is no such address.
+    pub fn to(database: &str, redis_url: &str) -> anyhow::Result<Self> {
+        let database_url = postgres(database).map_err(anyhow::Error::msg)?;
+        let redis_url = redis(redis_url).map_err(anyhow::Error::msg)?;
+        Ok(Self { database_url, direct_database_url: None, redis_url })
+    }
+}
+
+/// All that can be set, beside where things are.
+#[derive(Debug, Clone, Args)]
+pub struct Settings {
+    /// Where HTTP is served.
+    #[command(flatten)]
+    pub http: HttpSettings,
+    /// How connections come in.
+    #[command(flatten)]
+    pub edge: EdgeSettings,
+    /// What streams may be.
+    #[command(flatten)]
+    pub streams: StreamSettings,
+    /// How PostgreSQL is used.
+    #[command(flatten)]
+    pub database: DatabaseSettings,
+    /// How the feed is relayed.
+    #[command(flatten)]
+    pub feed: FeedSettings,
+    /// What is logged.
+    #[command(flatten)]
+    pub log: LogSettings,
+}
+
+impl Settings {
+    /// How to reach PostgreSQL.
+    pub fn store(&self, links: &Links) -> store::Options {
+        self.database.options(links, self.feed.max_event_content)
+    }
+
+    /// The settings where nothing is given.
+    ///
+    /// # Errors
+    /// When a default is none, which a test would show.
+    pub fn defaults() -> Result<Self, clap::Error> {
+        let command = Self::augment_args(clap::Command::new("rowcast")).mut_args(|arg| arg.env(Resettable::Reset));
+        Self::from_arg_matches(&command.try_get_matches_from(["rowcast"])?)
+    }
+}
