@@ -72,6 +72,7 @@ pub mod health;
 pub mod hub;
 pub mod intake;
 pub mod message;
+pub mod metrics;
 mod mistakes;
 pub mod redis;
 pub mod relay;
