@@ -89,6 +89,8 @@ struct HealthcheckArgs {
 
 /// Runs the program; the status it exits with.
 pub fn main(arguments: Vec<OsString>) -> u8 {
+    // Libraries bring two of them, and TLS will not choose. It fails only where one is chosen already.
+    let _ = tokio_rustls::rustls::crypto::aws_lc_rs::default_provider().install_default();
     let cli = match read(&arguments) {
         Ok(cli) => cli,
         Err(mistakes) => {

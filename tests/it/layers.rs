@@ -10,7 +10,7 @@ use std::{
 const LAYERS: [(&str, &[&str]); 5] = [
     ("words", &["change", "cursor", "failpoint", "frame", "message", "metrics", "timestamp"]),
     ("adapters", &["auth", "redis", "store"]),
-    ("engine", &["hub", "intake", "limit", "relay"]),
+    ("engine", &["hub", "intake", "relay"]),
     ("doors", &["api", "demo", "edge", "health"]),
     ("wiring", &["app", "cli", "config", "dev", "lib", "main", "mistakes"]),
 ];
