@@ -17,7 +17,7 @@ const DOCUMENTED: [(u32, u16, &str); 11] = [
     (SLOW, 408, "The body did not come in time."),
     (CONFLICT, 409, "The same is being done already, or was done with something else."),
     (TOO_LARGE, 413, "The body is larger than any allowed message."),
-    (MEDIA_TYPE, 415, "The body is not declared to be JSON."),
+    (MEDIA_TYPE, 415, "The body is not declared to be JSON, or to be compressed."),
     (INVALID, 422, "A field is not valid; `errors` names it."),
     (CALLER, 429, "Too many requests; `Retry-After` says when to try again."),
     (UNAVAILABLE, 503, "Not possible now; `Retry-After` says when to try again."),

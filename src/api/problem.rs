@@ -88,8 +88,8 @@ pub enum ApiError {
     /// The body is larger than any allowed message.
     #[error("the body is larger than any allowed message")]
     TooLarge,
-    /// The body is of another type.
-    #[error("the Content-Type must be application/json")]
+    /// The body is of another type, or compressed.
+    #[error("the Content-Type must be application/json, and there must be no Content-Encoding")]
     MediaType,
     /// It may work later.
     #[error("the server cannot do this now; try again")]

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use poem::{Body, IntoResponse, Request, RequestBody, Response};
+use poem::{Body, IntoResponse, Request, RequestBody, Response, http::header};
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ExtractParamOptions,
     error::ContentTypeError,
@@ -157,7 +157,10 @@ impl<'a, T: Type + DeserializeOwned> ApiExtractor<'a> for Wire<T> {
         body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
+        // What says that it is compressed is taken by its word, and not unpacked: a few bytes could become gigabytes.
+        let packed = request.headers().get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity");
         match request.content_type() {
+            _ if packed => Err(ApiError::MediaType.into()),
             Some(content_type) if Self::check_content_type(content_type) => {
                 <Self as ParsePayload>::from_request(request, body).await
             }

@@ -25,6 +25,7 @@ mod readme;
 mod ready;
 mod resume;
 mod retention;
+mod security;
 mod settings;
 mod settings_table;
 mod stream;
