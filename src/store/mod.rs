@@ -133,13 +133,16 @@ impl Store {
         }
     }
 
-    /// Brings the schema up to date. Several nodes may do so at once: they wait for one another.
+    /// Brings the schema up to date. Several nodes may do so at once: they wait for one another. Where nothing is to be
+    /// done nothing is tried, so that the role of a node need not have the right to change the schema.
     ///
     /// # Errors
     /// When PostgreSQL cannot be reached or refuses.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let mut session = PgConnection::connect_with(&self.direct).await?;
-        MIGRATIONS.run(&mut session).await?;
+        if !is_current(&mut session).await? {
+            MIGRATIONS.run(&mut session).await?;
+        }
         session.close().await?;
         Ok(())
     }
@@ -159,6 +162,17 @@ impl Store {
         self.http.close().await;
         self.log.close().await;
     }
+}
+
+/// Whether the database has these migrations, as they are here, and no others. What it says instead, the migrator says
+/// better: that there is no such table yet, or that it was made by a newer program.
+async fn is_current(session: &mut PgConnection) -> Result<bool, StoreError> {
+    let applied = sqlx::query_as("select version, checksum from _sqlx_migrations where success order by version");
+    let applied: Vec<(i64, Vec<u8>)> = match applied.fetch_all(session).await {
+        Err(sqlx::Error::Database(_)) => return Ok(false),
+        applied => applied?,
+    };
+    Ok(applied.iter().map(|(version, sum)| (*version, &**sum)).eq(MIGRATIONS.iter().map(|m| (m.version, &*m.checksum))))
 }
 
 /// Whether a session that reads the log can be used. It was tested when it came back; to ask again at once would be a

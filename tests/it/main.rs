@@ -6,6 +6,7 @@ mod bus;
 mod capture;
 mod commands;
 mod demo;
+mod deploy;
 mod faults;
 mod first;
 mod handover;
