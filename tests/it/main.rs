@@ -1,6 +1,7 @@
 //! What Rowcast promises, each promise a file, against real PostgreSQL, real Redis and the real program.
 
 #![expect(unreachable_pub, clippy::unwrap_used, reason = "a test binary has no users, and fails by panicking")]
+mod admin;
 mod bad_requests;
 mod bus;
 mod capture;
@@ -13,6 +14,7 @@ mod large;
 mod layers;
 mod leading;
 mod message;
+mod metrics;
 mod omitted;
 mod openapi;
 mod oracle;
