@@ -12,7 +12,7 @@ use crate::metrics::METRICS;
 pub(super) async fn call<E: Endpoint>(paths: &Allow, endpoint: &E, request: Request) -> Result<Response> {
     let (asked, method) = (Instant::now(), known(request.method()));
     let route = paths.template(request.original_uri().path());
-    let answer = endpoint.call(request).await.map_or_else(|error| error.into_response(), IntoResponse::into_response);
+    let answer = endpoint.call(request).await.map_or_else(poem::Error::into_response, IntoResponse::into_response);
     METRICS.http.answered(route, method, answer.status().as_u16(), asked.elapsed());
     Ok(answer)
 }

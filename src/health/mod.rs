@@ -72,8 +72,9 @@ impl Health {
 
     /// Every part of the node.
     pub async fn report(&self) -> Report {
+        let usage = self.store.usage();
         let ((vitals, answer), process) = tokio::join!(self.postgres(), process());
-        let (Verdict { ok, reasons, stale }, usage) = (self.judge(vitals.clone()), self.store.usage());
+        let Verdict { ok, reasons, stale } = self.judge(vitals.clone());
         Report {
             ok,
             reasons,

@@ -17,6 +17,8 @@ use crate::{
 impl Health {
     /// Reads every part. A PostgreSQL that hangs costs a second.
     pub async fn readings(&self) -> Readings {
+        // First, lest the session that asks for the vitals is among those at work.
+        let usage = self.store.usage();
         let ((vitals, _), process) = tokio::join!(self.postgres(), process());
         let mut readings = Readings::default();
         let to = &mut readings;
@@ -28,7 +30,7 @@ impl Health {
         read_hub(to, &self.hub.stats());
         read_relay(to, *self.relay.borrow(), vitals.as_ref());
         read_log(to, vitals.as_ref());
-        read_usage(to, self.store.usage());
+        read_usage(to, usage);
         readings
     }
 

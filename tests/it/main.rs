@@ -29,6 +29,7 @@ mod resume;
 mod retention;
 mod settings;
 mod settings_table;
+mod stages;
 mod stream;
 mod support;
 mod wake;

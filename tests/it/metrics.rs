@@ -64,8 +64,8 @@ const ALL: [(&str, &str, &[&str]); 51] = [
     ("rowcast_uptime_seconds", "gauge", &[]),
 ];
 
-/// Counted only when somebody was refused.
-const MAY_BE_EMPTY: [&str; 1] = ["rowcast_rate_limited_total"];
+/// There only when somebody was refused.
+const MAY_BE_ABSENT: &str = "rowcast_rate_limited_total";
 
 /// Posts so many messages, each alone, and waits until every stream has each.
 async fn say(node: &Node, count: usize, streams: &mut [&mut Events]) {
@@ -90,10 +90,6 @@ fn resumes(figures: &Figures, source: &str, outcome: &str) -> f64 {
     figures.get("rowcast_resumes_total", &[("source", source), ("outcome", outcome)]).unwrap()
 }
 
-fn stage(figures: &Figures, stage: &str, part: &str) -> f64 {
-    figures.get(&format!("rowcast_stage_seconds_{part}"), &[("stage", stage)]).unwrap()
-}
-
 #[tokio::test]
 async fn every_metric_is_there_under_its_name_with_its_labels_and_no_other_is() {
     let (_world, node) = World::with_node().await;
@@ -102,9 +98,12 @@ async fn every_metric_is_there_under_its_name_with_its_labels_and_no_other_is() 
     let figures = until_figure(&node, "a canary came", |now| now.get("rowcast_canary_seconds", &[]).is_some()).await;
     for (name, kind, labels) in ALL {
         let family = figures.families.get(name.strip_suffix("_total").unwrap_or(name));
-        let family = family.unwrap_or_else(|| panic!("there is no {name}"));
+        let Some(family) = family else {
+            assert_eq!(name, MAY_BE_ABSENT, "there is no {name}");
+            continue;
+        };
         assert_eq!((family.kind.as_str(), name.ends_with("_total")), (kind, kind == "counter"), "{name}");
-        assert!(MAY_BE_EMPTY.contains(&name) || !family.samples.is_empty(), "{name} has no sample");
+        assert!(!family.samples.is_empty(), "{name} has no sample");
         for sample in &family.samples {
             let given: Vec<&str> = sample.labels.keys().map(String::as_str).filter(|label| *label != "le").collect();
             assert_eq!(given, labels, "{name}");
@@ -112,7 +111,7 @@ async fn every_metric_is_there_under_its_name_with_its_labels_and_no_other_is() 
     }
     let named: BTreeSet<&str> = ALL.iter().map(|(name, ..)| name.strip_suffix("_total").unwrap_or(name)).collect();
     let there: BTreeSet<&str> = figures.families.keys().map(String::as_str).collect();
-    assert_eq!(there, named);
+    assert_eq!(there.difference(&named).collect::<Vec<_>>(), Vec::<&&str>::new());
     let stages = ["postgres", "capture", "relay", "redis", "hub"];
     assert_eq!(stages.map(|stage| figures.get("rowcast_stale", &[("stage", stage)])), [Some(0.0); 5]);
     assert_eq!(figures.get("rowcast_build_info", &[("version", env!("CARGO_PKG_VERSION"))]), Some(1.0));
@@ -121,7 +120,7 @@ async fn every_metric_is_there_under_its_name_with_its_labels_and_no_other_is() 
 #[tokio::test]
 async fn what_happened_is_counted_once() {
     let (_world, node) = World::with_node().await;
-    let mut streams = [node.stream("").await, node.stream("?room=general").await, node.stream("").await];
+    let mut streams = [node.stream("").await, node.stream("?room=lobby").await, node.stream("").await];
     let [one, two, three] = &mut streams;
     say(&node, 20, &mut [one, two, three]).await;
     let figures = Figures::of(&node).await;
@@ -149,7 +148,7 @@ async fn what_happened_is_counted_once() {
 async fn requests_are_counted_by_route_method_and_status() {
     let (_world, node) = World::with_node().await;
     let id = node.say(message("one")).await;
-    for path in [format!("/message/{id}"), format!("/message/{id}/"), "/message/99".to_owned()] {
+    for path in [format!("/message/{id}"), format!("/message/{id}?x=1"), "/message/99".to_owned()] {
         node.get(&path).await;
     }
     for _ in 0..3 {
@@ -203,7 +202,8 @@ async fn who_waits_for_the_pace_and_who_must_come_again_is_counted() {
     let world = World::new().await;
     let link = Link::to(&world.database_url).await;
     let settings = [("RESUME_RATE", "64KiB"), ("WRITE_BYTES", "4KiB"), ("RING_CHANGES", "1"), ("LOG", "error")];
-    let node = world.node_with(&[&settings[..], &[("DATABASE_URL", link.url()), ("DATABASE_TIMEOUT", "1s")]].concat()).await;
+    let node =
+        world.node_with(&[&settings[..], &[("DATABASE_URL", link.url()), ("DATABASE_TIMEOUT", "1s")]].concat()).await;
     let mut live = node.stream("").await;
     for _ in 0..10 {
         node.say(message(&"long".repeat(1000))).await;
@@ -253,44 +253,6 @@ async fn no_client_makes_a_series_of_its_own() {
 }
 
 #[tokio::test]
-async fn every_stage_of_a_change_is_timed_where_it_happens() {
-    let world = World::new().await;
-    let nodes = [world.node().await, world.node().await];
-    let mut streams = [nodes[0].stream("").await, nodes[1].stream("").await];
-    let [one, two] = &mut streams;
-    for number in 0..5 {
-        nodes[1].say(message(&number.to_string())).await;
-        one.next().await;
-        two.next().await;
-    }
-    let (leader, other) = (Figures::of(&nodes[0]).await, Figures::of(&nodes[1]).await);
-    for name in ["position", "publish"] {
-        assert!((1.0..=5.0).contains(&stage(&leader, name, "count")), "{name}");
-        assert_eq!(stage(&other, name, "count"), 0.0, "{name} is the leader's");
-    }
-    for figures in [&leader, &other] {
-        // The first subscriber of each node is a timed one.
-        assert_eq!((stage(figures, "node", "count"), stage(figures, "socket", "count")), (5.0, 5.0));
-        let sums = ["node", "socket"].map(|name| stage(figures, name, "sum"));
-        assert!(0.0 < sums[0] && sums[0] < sums[1] && sums[1] < 50.0, "{sums:?}");
-    }
-    assert_eq!(leader.one("rowcast_relay_published"), 5.0);
-    assert_eq!((other.one("rowcast_relay_leading"), other.get("rowcast_relay_head", &[])), (0.0, None));
-}
-
-#[tokio::test]
-async fn only_one_subscriber_in_many_is_timed() {
-    let (_world, node) = World::with_node().await;
-    let mut streams = Vec::new();
-    for _ in 0..65 {
-        streams.push(node.stream("").await);
-    }
-    say(&node, 1, &mut streams.iter_mut().collect::<Vec<_>>()).await;
-    let figures = Figures::of(&node).await;
-    assert_eq!((figures.one("rowcast_deliveries_total"), stage(&figures, "socket", "count")), (65.0, 2.0));
-}
-
-#[tokio::test]
 async fn a_redis_that_went_and_came_back_is_seen() {
     let world = World::new().await;
     let link = Link::to(&world.redis_url).await;
@@ -301,7 +263,8 @@ async fn a_redis_that_went_and_came_back_is_seen() {
     link.cut();
     until_figure(&node, "the bus is down", |now| now.one("rowcast_bus_up") == 0.0).await;
     say(&node, 3, &mut [&mut stream]).await;
-    let lags = |now: &Figures| now.one("rowcast_relay_lag_changes") == 3.0 && now.one("rowcast_relay_lag_seconds") > 1.0;
+    let lags =
+        |now: &Figures| now.one("rowcast_relay_lag_changes") == 3.0 && now.one("rowcast_relay_lag_seconds") > 1.0;
     let figures = until_figure(&node, "the relay lags", lags).await;
     assert_eq!((figures.one("rowcast_relay_head"), figures.one("rowcast_relay_published")), (4.0, 1.0));
     link.mend();
@@ -341,8 +304,8 @@ async fn what_the_log_lets_go_of_is_counted() {
     for _ in 0..12 {
         say(&node, 1, &mut [&mut stream]).await;
     }
-    let figures = until_figure(&node, "it is trimmed", |now| now.one("rowcast_log_changes") == 5.0).await;
-    assert_eq!(figures.one("rowcast_trimmed_total"), 7.0);
+    let figures = until_figure(&node, "it is trimmed", |now| now.one("rowcast_trimmed_total") == 7.0).await;
+    assert_eq!(figures.one("rowcast_log_changes"), 5.0);
     assert!(figures.one("rowcast_log_bytes") > 0.0);
 }
 
@@ -363,7 +326,11 @@ async fn a_reader_that_takes_nothing_is_counted_as_slow() {
         }
         let figures = until_figure(&node, "it is closed", |now| now.one("rowcast_streams") == 0.0).await;
         // The HTTP library does not say why a stream of its own ends.
-        assert_eq!((ended(&figures, reason), figures.one("rowcast_slow_closes_total")), (1.0, 1.0), "{writers} writers");
+        assert_eq!(
+            (ended(&figures, reason), figures.one("rowcast_slow_closes_total")),
+            (1.0, 1.0),
+            "{writers} writers"
+        );
         drop(socket);
     }
 }

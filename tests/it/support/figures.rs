@@ -84,7 +84,8 @@ impl Figures {
                 assert!(series.insert((&sample.name, &sample.labels)), "{sample:?} is there twice");
                 assert!(family.kind == "gauge" || sample.value >= 0.0, "{sample:?}");
             }
-            let of = |kind: &'static str| family.samples.iter().filter(move |sample| sample.name == format!("{name}{kind}"));
+            let of =
+                |kind: &'static str| family.samples.iter().filter(move |sample| sample.name == format!("{name}{kind}"));
             for count in of("_count") {
                 let mut highest = (f64::NEG_INFINITY, 0.0);
                 for bucket in of("_bucket").filter(|bucket| count.is_of(&bucket.labels)) {
@@ -120,9 +121,9 @@ impl Figures {
 impl Sample {
     fn read(line: &str) -> Self {
         let (series, value) = line.rsplit_once(' ').expect("a series and its value");
-        let (name, mut rest) = series.split_once('{').map_or((series, ""), |(name, labels)| {
-            (name, labels.strip_suffix('}').expect("labels end"))
-        });
+        let (name, mut rest) = series
+            .split_once('{')
+            .map_or((series, ""), |(name, labels)| (name, labels.strip_suffix('}').expect("labels end")));
         assert!(is_name(name), "{line}");
         let mut labels = BTreeMap::new();
         while !rest.is_empty() {
