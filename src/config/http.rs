@@ -20,7 +20,7 @@ pub struct HttpSettings {
     #[arg(long, env, default_value_t = 8000)]
     pub port: u16,
 
-    /// The port of a listener for those who look after the node: metrics and the full report are there, and no longer on the other [default: none]
+    /// The port of a listener of its own for metrics and the full report, which then are not on the other; none without it
     #[arg(long, env)]
     pub admin_port: Option<u16>,
 

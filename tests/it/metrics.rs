@@ -235,7 +235,7 @@ async fn no_client_makes_a_series_of_its_own() {
         node.open("", Some(&format!("1-{number}"))).await;
     };
     visit(0).await;
-    Figures::of(&node).await;
+    until_figure(&node, "a canary came", |now| now.get("rowcast_canary_seconds", &[]).is_some()).await;
     let before = Figures::of(&node).await;
     for number in 1..=30 {
         visit(number).await;
