@@ -21,7 +21,8 @@ use tokio::{
 
 use super::HEAD_TIMEOUT;
 
-/// The most connections at once. The next one waits.
+/// The most connections at once; the next one waits. A scraper needs one, and one that says nothing is closed after
+/// [`HEAD_TIMEOUT`].
 const MOST: usize = 64;
 
 /// The pause after a failure to accept.

@@ -83,3 +83,32 @@ impl Posts {
         Self { refused: add(to, "posts_refused", "Posts refused, since too many wait"), group }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+    use prometheus_client::encoding::text;
+
+    use super::*;
+
+    #[test]
+    fn a_change_from_a_clock_that_is_ahead_is_new_and_not_younger_than_that() {
+        let mut registry = Registry::default();
+        let feed = Feed::new(&mut registry);
+        feed.reached(Stage::Node, [Utc::now() + TimeDelta::hours(1)]);
+        feed.reached(Stage::Socket, [Utc::now() - TimeDelta::hours(1)]);
+        feed.reached(Stage::Socket, None);
+        let mut text = String::new();
+        text::encode(&mut text, &registry).unwrap();
+        for line in [
+            "sum{stage=\"node\"} 0.0\n",
+            "count{stage=\"node\"} 1\n",
+            "sum{stage=\"socket\"} 3600.",
+            "bucket{le=\"60.0\",stage=\"socket\"} 0\n",
+            "count{stage=\"socket\"} 1\n",
+            "count{stage=\"publish\"} 0\n",
+        ] {
+            assert!(text.contains(&format!("stage_seconds_{line}")), "no {line} in {text}");
+        }
+    }
+}

@@ -1,6 +1,11 @@
 //! A listener of its own for those who look after the node: what it tells, and that it is nobody else's.
 
+use futures_util::future::join_all;
 use reqwest::StatusCode;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use crate::support::{Figures, Node, World, message, soon};
 
@@ -36,6 +41,41 @@ async fn with_a_port_of_their_own_metrics_and_report_are_there_and_nowhere_else(
     assert!(!figures.text.contains("route=\"/metrics\""));
     let wrong = node.http.post(format!("{admin}/metrics")).send().await.unwrap();
     assert_eq!((wrong.status(), &wrong.headers()["allow"]), (StatusCode::METHOD_NOT_ALLOWED, &"GET".parse().unwrap()));
+}
+
+/// Asks whether the node lives; the status line of the answer.
+async fn asks(socket: &mut TcpStream) -> String {
+    socket.write_all(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    answer(socket).await
+}
+
+async fn answer(socket: &mut TcpStream) -> String {
+    let mut read = [0; 1024];
+    let length = soon("an answer", socket.read(&mut read)).await.unwrap();
+    String::from_utf8_lossy(&read[..length]).lines().next().unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn administrators_are_few_and_the_next_one_waits_for_a_place() {
+    let world = World::new().await;
+    let node = world.node_with(&[("ADMIN_PORT", "0")]).await;
+    let admin = node.admin.clone().unwrap().replace("http://", "");
+    let mut few: Vec<TcpStream> =
+        join_all((0..64).map(|_| TcpStream::connect(&admin))).await.into_iter().map(Result::unwrap).collect();
+    for socket in &mut few {
+        assert_eq!(asks(socket).await, "HTTP/1.1 200 OK");
+    }
+    let mut next = TcpStream::connect(&admin).await.unwrap();
+    next.write_all(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    for socket in &mut few {
+        assert_eq!(asks(socket).await, "HTTP/1.1 200 OK");
+    }
+    let early = next.try_read(&mut [0; 1]);
+    assert_eq!(early.unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "there was no place");
+    few.pop();
+    assert_eq!(answer(&mut next).await, "HTTP/1.1 200 OK");
+    // Clients have places of their own.
+    assert_eq!(node.get("/health/live").await.status, StatusCode::OK);
 }
 
 #[tokio::test]
