@@ -53,6 +53,7 @@ impl Node {
             limits: settings.http.limits(),
             rooms: settings.streams.max_rooms,
             gate: api::Gate {},
+            apart: settings.http.admin_port.is_some(),
         }
     }
 }
@@ -75,13 +76,21 @@ pub async fn migrate(links: &Links, settings: &Settings) -> Result<()> {
     Ok(())
 }
 
-/// Serves on `listener` until `stop`, and calls `ready` when it does; then sends the streams away and ends when the last request has its answer.
+/// Where a node listens.
+pub struct Listeners {
+    /// For clients.
+    pub clients: TcpListener,
+    /// For those who look after it, if it has its own.
+    pub admin: Option<TcpListener>,
+}
+
+/// Serves on `listeners` until `stop`, and calls `ready` when it does; then sends the streams away and ends when the last request has its answer.
 ///
 /// # Errors
 /// When PostgreSQL cannot be reached in time or its schema cannot be brought up to date. Trouble that comes later is
 /// waited out.
 pub async fn run(
-    listener: TcpListener,
+    listeners: Listeners,
     links: &Links,
     settings: &Settings,
     ready: impl FnOnce(),
@@ -95,6 +104,10 @@ pub async fn run(
     let node = Node::new(store.clone(), links, settings, EventId::new(extent.generation, extent.head))?;
     let (api, hub, health) = (node.api(settings), node.hub.clone(), node.health.clone());
     let (feed, tasks) = feed(node, settings);
+    if let Some(listener) = listeners.admin {
+        let admin = edge::serve_few(listener, api::admin(&health));
+        tasks.spawn(feed.clone().run_until_cancelled_owned(admin));
+    }
     stop.run_until_cancelled(health.caught_up()).await;
 
     ready();
@@ -104,7 +117,7 @@ pub async fn run(
         health.drain();
         hub.close(settings.streams.drain).await;
     };
-    let served = edge::serve(listener, settings.edge.options(), api::routes(api), drained, GRACE).await;
+    let served = edge::serve(listeners.clients, settings.edge.options(), api::routes(api), drained, GRACE).await;
 
     // Only now: until the last stream had gone, changes were still to be had.
     feed.cancel();

@@ -175,6 +175,8 @@ pub struct Published {
     pub operation: Operation,
     /// The room that it concerns; none for a truncation, which concerns every room.
     pub room: Option<String>,
+    /// When it was captured, by PostgreSQL's clock, if it tells.
+    pub captured: Option<DateTime<Utc>>,
     /// The flat JSON object, on one line.
     pub json: String,
 }
@@ -190,6 +192,8 @@ struct Routing {
     event_id: EventId,
     #[serde(default)]
     room: Option<String>,
+    #[serde(default, with = "crate::timestamp::optional")]
+    at: Option<DateTime<Utc>>,
 }
 
 impl Published {
@@ -202,6 +206,7 @@ impl Published {
             event_id: change.event_id,
             operation: change.operation,
             room: change.row.as_ref().map(|row| row.room.clone()),
+            captured: Some(change.at),
             json: serde_json::to_string(change)?,
         })
     }
@@ -211,10 +216,10 @@ impl Published {
     /// # Errors
     /// If it is not the JSON of a change.
     pub fn parse(json: String) -> Result<Self, BadChange> {
-        let Routing { operation, event_id, room } = serde_json::from_str(&json)?;
+        let Routing { operation, event_id, room, at: captured } = serde_json::from_str(&json)?;
         // Someone else's JSON may span lines; an event's data must not. In JSON's texts these two are escaped.
         let json = if json.contains(['\r', '\n']) { json.replace(['\r', '\n'], " ") } else { json };
-        Ok(Self { event_id, operation, room, json })
+        Ok(Self { event_id, operation, room, captured, json })
     }
 }
 

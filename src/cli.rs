@@ -3,7 +3,7 @@
 use std::{
     ffi::OsString,
     io::{IsTerminal, Write},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::PathBuf,
     time::Duration,
 };
@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    app,
+    app::{self, Listeners},
     config::{Links, LogFormat, Settings},
     demo::{self, DemoArgs},
     dev::Services,
@@ -151,16 +151,31 @@ impl Command {
 }
 
 async fn serve(links: &Links, settings: &Settings, stop: CancellationToken) -> Result<()> {
-    let listener = listen(settings).await?;
-    let address = listener.local_addr()?;
-    app::run(listener, links, settings, || println!("listening on http://{address}"), stop).await
+    let listeners = listen(settings)?;
+    let greet = greeting(&listeners)?;
+    app::run(listeners, links, settings, || print!("{greet}"), stop).await
 }
 
-async fn listen(settings: &Settings) -> Result<TcpListener> {
-    let (host, port) = (settings.http.host, settings.http.port);
+/// What the program says when it serves: a line for each listener.
+fn greeting(Listeners { clients, admin }: &Listeners) -> Result<String> {
+    let mut lines = format!("listening on http://{}\n", clients.local_addr()?);
+    if let Some(admin) = admin {
+        lines.push_str(&format!("admin on http://{}\n", admin.local_addr()?));
+    }
+    Ok(lines)
+}
+
+fn listen(settings: &Settings) -> Result<Listeners> {
+    let http = &settings.http;
+    let admin = http.admin_port.map(|port| listen_on(http.admin_host, port, "admin-port")).transpose()?;
+    Ok(Listeners { clients: listen_on(http.host, http.port, "port")?, admin })
+}
+
+fn listen_on(host: IpAddr, port: u16, flag: &str) -> Result<TcpListener> {
     match bind(SocketAddr::new(host, port)) {
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-            bail!("port {port} is in use: stop what listens there, or choose another with --port or PORT")
+            let variable = flag.to_uppercase().replace('-', "_");
+            bail!("port {port} is in use: stop what listens there, or choose another with --{flag} or {variable}")
         }
         bound => bound.with_context(|| format!("cannot listen on {host}:{port}")),
     }
@@ -180,14 +195,14 @@ const BACKLOG: u32 = 65_535;
 /// Serves on services of its own. The port is taken first: a second start must not disturb the first.
 async fn dev(args: &DevArgs) -> Result<()> {
     let stop = interrupted()?;
-    let listener = listen(&args.settings).await?;
+    let listeners = listen(&args.settings)?;
     let mut services = Services::start(&args.dir).await?;
     let links = Links::to(services.database_url(), services.redis_url())?;
-    let address = listener.local_addr()?;
+    let (address, greeting) = (listeners.clients.local_addr()?, greeting(&listeners)?);
     let (database, redis) = (services.database_url().to_owned(), services.redis_url().to_owned());
     let greet = || {
         let here = format!("http://localhost:{}", address.port());
-        println!("listening on http://{address}");
+        print!("{greeting}");
         println!("  docs      {here}/docs");
         println!("  stream    curl -N {here}/stream");
         println!("  database  psql {database}");
@@ -195,7 +210,7 @@ async fn dev(args: &DevArgs) -> Result<()> {
         println!("Ctrl-C stops all of it; the data stay in {}.", args.dir.display());
     };
     let ended = tokio::select! {
-        served = app::run(listener, &links, &args.settings, greet, stop) => served,
+        served = app::run(listeners, &links, &args.settings, greet, stop) => served,
         error = services.failed() => Err(error.into()),
     };
     services.stop().await;

@@ -5,6 +5,7 @@
 //! Events carry no `event:` field: a browser's `onmessage` sees them all, the `type` is in the JSON.
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::change::{EventId, Operation, Published};
@@ -20,6 +21,8 @@ pub struct Frame {
     pub event_id: EventId,
     /// The room that it concerns; none for every room.
     pub room: Option<String>,
+    /// When the change was captured, if that is known.
+    pub captured: Option<DateTime<Utc>>,
     /// The whole event, with the empty line that ends it.
     pub bytes: Bytes,
 }
@@ -27,7 +30,7 @@ pub struct Frame {
 impl Frame {
     /// The frame of a change.
     pub fn new(change: Published) -> Self {
-        let Published { event_id, operation, room, json } = change;
+        let Published { event_id, operation, room, captured, json } = change;
         let kind = match operation {
             Operation::Insert => "new_message",
             Operation::Update => "updated_message",
@@ -36,7 +39,7 @@ impl Frame {
         };
         debug_assert!(!json.contains(['\r', '\n']), "Published keeps its JSON on one line");
         let event = format!("id: {event_id}\ndata: {{\"type\":\"{kind}\",\"data\":{json}}}\n\n");
-        Self { event_id, room, bytes: event.into() }
+        Self { event_id, room, captured, bytes: event.into() }
     }
 }
 
@@ -49,6 +52,16 @@ pub enum ResetReason {
     Expired,
     /// The position belongs to another generation of the feed, or was never given out.
     Generation,
+}
+
+impl ResetReason {
+    /// As clients read it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::Generation => "generation",
+        }
+    }
 }
 
 #[derive(Serialize)]

@@ -2,6 +2,8 @@
 //!
 //! The framework does not tell, but the document does.
 
+use std::sync::Arc;
+
 use poem::{
     Endpoint, IntoResponse, Request, Response, Result,
     error::{MethodNotAllowedError, ParsePathError},
@@ -12,7 +14,11 @@ use serde_json::Value;
 use super::problem::ApiError;
 
 /// The methods of each path of the document.
-pub(super) struct Allow(Vec<(String, HeaderValue)>);
+pub(super) struct Allow {
+    paths: Vec<(Arc<String>, HeaderValue)>,
+    /// Instead of a template, where none fits.
+    unmatched: Arc<String>,
+}
 
 impl Allow {
     /// Reads an OpenAPI document.
@@ -21,18 +27,27 @@ impl Allow {
         let paths = document["paths"].as_object().into_iter().flatten();
         let methods = paths.filter_map(|(path, item)| {
             let names: Vec<String> = item.as_object()?.keys().map(|name| name.to_uppercase()).collect();
-            Some((path.clone(), HeaderValue::try_from(names.join(", ")).ok()?))
+            Some((Arc::new(path.clone()), HeaderValue::try_from(names.join(", ")).ok()?))
         });
-        Self(methods.collect())
+        Self { paths: methods.collect(), unmatched: Arc::new("unmatched".to_owned()) }
+    }
+
+    /// The template of a path, as the document has it.
+    pub(super) fn template(&self, path: &str) -> Arc<String> {
+        self.find(path).map_or(&self.unmatched, |(template, _)| template).clone()
     }
 
     fn methods(&self, path: &str) -> Option<&HeaderValue> {
+        self.find(path).map(|(_, methods)| methods)
+    }
+
+    fn find(&self, path: &str) -> Option<&(Arc<String>, HeaderValue)> {
         let fits = |template: &str| {
             let (template, path) = (template.split('/'), path.trim_end_matches('/').split('/'));
             template.clone().count() == path.clone().count()
                 && template.zip(path).all(|(wanted, given)| wanted.starts_with('{') || wanted == given)
         };
-        self.0.iter().find(|(template, _)| fits(template)).map(|(_, methods)| methods)
+        self.paths.iter().find(|(template, _)| fits(template))
     }
 
     /// Calls the endpoint, and answers a wrong method or path.

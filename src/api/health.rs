@@ -5,8 +5,14 @@ use poem_openapi::{ApiResponse, OpenApi};
 use super::{Tag, wire::Wire};
 use crate::health::{Health, Report, Verdict};
 
-/// The calls on health.
+/// The calls on health that whoever directs traffic needs.
 pub(super) struct HealthApi {
+    /// How the node is.
+    pub health: Health,
+}
+
+/// The call for the whole of it.
+pub(super) struct ReportApi {
     /// How the node is.
     pub health: Health,
 }
@@ -35,14 +41,17 @@ enum Reported {
     Report(Wire<Report>),
 }
 
-#[OpenApi(prefix_path = "/health", tag = "Tag::Health")]
-impl HealthApi {
+#[OpenApi(tag = "Tag::Health")]
+impl ReportApi {
     /// Every part of the node, with its age and counts.
-    #[oai(path = "/", method = "get", operation_id = "getHealth")]
+    #[oai(path = "/health", method = "get", operation_id = "getHealth")]
     async fn report(&self) -> Reported {
         Reported::Report(Wire(self.health.report().await))
     }
+}
 
+#[OpenApi(prefix_path = "/health", tag = "Tag::Health")]
+impl HealthApi {
     /// Whether the process answers; says nothing of what it depends on.
     #[oai(path = "/live", method = "get", operation_id = "getLiveness")]
     async fn live(&self) -> Live {

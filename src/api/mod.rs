@@ -2,18 +2,24 @@
 
 mod allow;
 mod caller;
+mod counted;
 mod events;
 mod failed;
 mod health;
 mod message;
+mod metrics;
 mod problem;
 mod stream;
 mod wire;
 
 use std::sync::Arc;
 
-use poem::{Endpoint, EndpointExt, Route, endpoint::make_sync, http::header};
-use poem_openapi::{OpenApiService, Tags};
+use poem::{
+    Endpoint, EndpointExt, Response, Route,
+    endpoint::{BoxEndpoint, make_sync},
+    http::header,
+};
+use poem_openapi::{OpenApi, OpenApiService, Tags};
 
 pub use caller::Gate;
 pub use events::StreamEvent;
@@ -36,6 +42,8 @@ pub struct Parts {
     pub rooms: usize,
     /// Who is let in.
     pub gate: Gate,
+    /// Whether metrics and the report are served elsewhere (see [`admin`]).
+    pub apart: bool,
 }
 
 #[derive(Tags)]
@@ -48,12 +56,23 @@ enum Tag {
     Health,
 }
 
-type Apis = (message::MessageApi, stream::StreamApi, health::HealthApi);
+/// What clients call, and whoever directs traffic.
+type Outer = (message::MessageApi, stream::StreamApi, health::HealthApi);
 
-fn service(parts: Parts) -> OpenApiService<Apis, ()> {
-    let Parts { store, hub, health, limits, rooms, .. } = parts;
+/// What those call who look after the node.
+type Inner = (health::ReportApi, metrics::MetricsApi);
+
+fn outer(parts: &Parts) -> Outer {
+    let Parts { store, hub, health, limits, rooms, .. } = parts.clone();
     let message = message::MessageApi { store, hub: hub.clone(), limits };
-    let apis = (message, stream::StreamApi { hub, rooms }, health::HealthApi { health });
+    (message, stream::StreamApi { hub, rooms }, health::HealthApi { health })
+}
+
+fn inner(health: &Health) -> Inner {
+    (health::ReportApi { health: health.clone() }, metrics::MetricsApi { health: health.clone() })
+}
+
+fn service<T: OpenApi>(apis: T) -> OpenApiService<T, ()> {
     OpenApiService::new(apis, "Rowcast", env!("CARGO_PKG_VERSION"))
         .description("Messages are rows of a Postgres table; every change of them is streamed to every subscriber, once, in order.")
         .server("/")
@@ -62,18 +81,38 @@ fn service(parts: Parts) -> OpenApiService<Apis, ()> {
 
 /// The document, as JSON and as YAML.
 pub fn document(parts: Parts) -> (String, String) {
-    let service = service(parts);
+    let service = service((outer(&parts), inner(&parts.health)));
     (service.spec(), service.spec_yaml())
 }
 
 /// All routes.
-pub fn routes(parts: Parts) -> impl Endpoint {
+pub fn routes(parts: Parts) -> BoxEndpoint<'static, Response> {
+    match parts.apart {
+        true => routes_of(service(outer(&parts)), parts).boxed(),
+        false => routes_of(service((outer(&parts), inner(&parts.health))), parts).boxed(),
+    }
+}
+
+/// The routes of a listener for those who look after the node.
+pub fn admin(health: &Health) -> impl Endpoint + use<> {
+    let service = service((health::HealthApi { health: health.clone() }, inner(health)));
+    let allow = Arc::new(allow::Allow::of(&service.spec()));
+    Route::new()
+        .nest("/", service)
+        .around(move |endpoint, request| {
+            let allow = Arc::clone(&allow);
+            async move { allow.call(&endpoint, request).await }
+        })
+        .catch_all_error(problem::catch)
+}
+
+fn routes_of<T: OpenApi + 'static>(service: OpenApiService<T, ()>, parts: Parts) -> impl Endpoint<Output = Response> {
     // A byte of content is at most six in JSON (`\u0001`), and the other fields are small.
     let limit = wire::BodyLimit(parts.limits.content_bytes * 6 + 4096);
-    let gate = parts.gate.clone();
-    let service = service(parts);
+    let gate = parts.gate;
     let (docs, json, yaml) = (service.swagger_ui(), service.spec(), service.spec_yaml());
     let allow = Arc::new(allow::Allow::of(&json));
+    let paths = Arc::clone(&allow);
     Route::new()
         .nest("/", service.data(limit).data(gate))
         .nest("/docs", docs)
@@ -84,6 +123,10 @@ pub fn routes(parts: Parts) -> impl Endpoint {
             async move { allow.call(&endpoint, request).await }
         })
         .catch_all_error(problem::catch)
+        .around(move |endpoint, request| {
+            let paths = Arc::clone(&paths);
+            async move { counted::call(&paths, &endpoint, request).await }
+        })
 }
 
 fn text(content_type: &'static str, body: String) -> impl Endpoint {

@@ -20,6 +20,14 @@ pub struct HttpSettings {
     #[arg(long, env, default_value_t = 8000)]
     pub port: u16,
 
+    /// The port of a listener of its own for metrics and the full report, which then are not on the other; none without it
+    #[arg(long, env)]
+    pub admin_port: Option<u16>,
+
+    /// The address of that listener; it asks nobody who he is
+    #[arg(long, env, default_value = "127.0.0.1")]
+    pub admin_host: IpAddr,
+
     /// The longest content of a message: large enough for any text a person reads
     #[arg(long, env, default_value = "1MiB", value_parser = bytes)]
     pub max_content: ByteSize,

@@ -10,6 +10,7 @@ use std::{
     fmt::Write,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
 };
 
 use bytes::Bytes;
@@ -17,8 +18,42 @@ use chrono::Utc;
 use futures_util::{Stream, StreamExt, future, stream};
 use poem::Body;
 
-/// Events as they are to be written, asked for only when the client takes more.
-pub(super) type Events = Pin<Box<dyn Stream<Item = Result<Bytes, Infallible>> + Send>>;
+use crate::metrics::METRICS;
+
+/// Events as they are to be written, asked for only when the client takes more. Those that do not end by themselves are
+/// counted as ended by the client, when they are dropped.
+pub(super) struct Events {
+    events: Pin<Box<dyn Stream<Item = Result<Bytes, Infallible>> + Send>>,
+    /// They have ended by themselves, and whoever ended them has counted that.
+    over: bool,
+    slow: bool,
+}
+
+impl Events {
+    /// The client has taken nothing for the write timeout.
+    pub(super) fn too_slow(&mut self) {
+        METRICS.streams.slow_closes.inc();
+        self.slow = true;
+    }
+}
+
+impl Stream for Events {
+    type Item = Result<Bytes, Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let polled = self.events.as_mut().poll_next(cx);
+        self.over |= matches!(polled, Poll::Ready(None));
+        polled
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        if !self.over {
+            METRICS.streams.ended(if self.slow { "slow" } else { "client" });
+        }
+    }
+}
 
 /// Events, for whoever writes them to take out: the edge, or else the body.
 #[derive(Clone)]
@@ -27,7 +62,8 @@ pub struct Offer(Arc<Mutex<Option<Events>>>);
 impl Offer {
     /// Offers events.
     pub fn new(events: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static) -> Self {
-        Self(Arc::new(Mutex::new(Some(Box::pin(events)))))
+        let events = Events { events: Box::pin(events), over: false, slow: false };
+        Self(Arc::new(Mutex::new(Some(events))))
     }
 
     /// The body that takes them, once it is read.

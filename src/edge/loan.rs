@@ -17,6 +17,7 @@ use tokio::{
 };
 
 use super::handover::Handed;
+use crate::metrics::METRICS;
 
 /// A handle on a socket: one is lent to hyper, one is kept.
 #[derive(Clone)]
@@ -57,10 +58,14 @@ impl Loan {
     }
 
     fn with<T>(&self, io: impl FnOnce(Pin<&mut TcpStream>) -> Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        match &mut self.lent().socket {
+        let done = match &mut self.lent().socket {
             Some(socket) => io(Pin::new(socket)),
             None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        };
+        if matches!(&done, Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::TimedOut) {
+            METRICS.streams.slow_closes.inc();
         }
+        done
     }
 }
 

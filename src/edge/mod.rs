@@ -7,6 +7,7 @@
 //! written by threads that do nothing else.
 
 mod accept;
+mod few;
 mod handover;
 mod loan;
 mod outlet;
@@ -31,6 +32,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use accept::Door;
 pub use accept::Options;
+pub use few::serve_few;
 pub use handover::Offer;
 use loan::Loan;
 use writers::Writers;

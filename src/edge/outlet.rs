@@ -7,6 +7,7 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
+use futures_util::StreamExt;
 use mio::net::TcpStream;
 
 use super::{
@@ -69,20 +70,36 @@ impl Outlet {
                 self.full = true;
                 Turn::Waits
             }
-            Err(_) => Turn::Ended,
+            Err(error) => {
+                self.note(&error);
+                Turn::Ended
+            }
         }
     }
 
     /// Asks for more events; how the turn ends where there is none.
     fn refill(&mut self) -> Option<Turn> {
         self.bell.rearm();
-        match self.events.as_mut().poll_next(&mut Context::from_waker(&self.waker)) {
+        match self.events.poll_next_unpin(&mut Context::from_waker(&self.waker)) {
             Poll::Ready(Some(Ok(bytes))) => {
                 self.rest = bytes;
                 None
             }
             Poll::Ready(None) => Some(Turn::Ended),
             Poll::Pending => Some(Turn::Waits),
+        }
+    }
+
+    /// Nothing can be written any more: notes why.
+    pub(super) fn hang_up(&mut self) {
+        if let Ok(Some(error)) = self.socket.take_error() {
+            self.note(&error);
+        }
+    }
+
+    fn note(&mut self, error: &std::io::Error) {
+        if error.kind() == ErrorKind::TimedOut {
+            self.events.too_slow();
         }
     }
 

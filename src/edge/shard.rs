@@ -99,6 +99,7 @@ impl Shard {
         let key = event.token().0;
         let Some(outlet) = self.outlets.get_mut(key) else { return };
         if event.is_error() || event.is_read_closed() || event.is_write_closed() {
+            outlet.hang_up();
             self.outlets.remove(key);
             return;
         }

@@ -3,6 +3,7 @@
 //! That all parts answer proves no delivery. So a canary takes the way of the changes, every second, from PostgreSQL over
 //! the relay and Redis to every node, and each stage is judged by how old the last proof of it is (see `stage`).
 
+mod readings;
 mod report;
 mod stage;
 
@@ -18,10 +19,12 @@ use tokio::{sync::watch, time::Instant};
 
 use crate::{
     hub::Hub,
-    intake, relay,
-    store::{Held, Store, Vitals},
+    intake,
+    metrics::{METRICS, Process},
+    relay,
+    store::{Held, Pool, Store, Vitals},
 };
-pub use report::{BusPart, HubPart, LogPart, PostgresPart, RelayPart, Report};
+pub use report::{BusPart, HubPart, LogPart, PoolPart, PostgresPart, ProcessPart, RelayPart, Report};
 use stage::Signs;
 pub use stage::Verdict;
 
@@ -69,7 +72,8 @@ impl Health {
 
     /// Every part of the node.
     pub async fn report(&self) -> Report {
-        let (vitals, answer) = self.postgres().await;
+        let usage = self.store.usage();
+        let ((vitals, answer), process) = tokio::join!(self.postgres(), process());
         let Verdict { ok, reasons, stale } = self.judge(vitals.clone());
         Report {
             ok,
@@ -81,11 +85,15 @@ impl Health {
                 ok: vitals.is_some(),
                 answer_ms: answer.as_secs_f64() * 1000.0,
                 captures: vitals.as_ref().map(|vitals| vitals.captures),
+                http: usage.http.into(),
+                log: usage.log.into(),
+                posts_waiting: usage.waiting as u64,
             },
             log: vitals.as_ref().map(|vitals| log(vitals.log)),
             bus: self.bus(),
             hub: self.hub(),
             relay: self.relay(vitals),
+            process: process.into(),
         }
     }
 
@@ -120,18 +128,19 @@ impl Health {
             leading: relay.leading,
             head: relay.head.map(|head| head.to_string()),
             published: relay.published.map(|published| published.to_string()),
+            published_seconds: relay.proved.map(|at| at.elapsed().as_secs_f64()),
         }
     }
 
     fn judge(&self, vitals: Option<Vitals>) -> Verdict {
-        let intake = *self.intake.borrow();
-        let verdict = Verdict::of(&Signs {
-            uptime: self.started.elapsed(),
-            vitals,
-            canary: intake.canary.map(|at| at.elapsed()),
-            proved: intake.proved.elapsed(),
-        });
+        let verdict = Verdict::of(&self.signs(vitals));
         if self.draining.load(Ordering::Relaxed) { verdict.of_leaving() } else { verdict }
+    }
+
+    fn signs(&self, vitals: Option<Vitals>) -> Signs {
+        let intake = *self.intake.borrow();
+        let (canary, proved) = (intake.canary.map(|at| at.elapsed()), intake.proved.elapsed());
+        Signs { uptime: self.started.elapsed(), vitals, canary, proved }
     }
 
     /// What PostgreSQL says, and how long it took.
@@ -139,6 +148,25 @@ impl Health {
         let asked = Instant::now();
         let answer = tokio::time::timeout(PATIENCE, self.store.vitals()).await;
         (answer.ok().and_then(Result::ok), asked.elapsed())
+    }
+}
+
+/// What the system says of the process.
+async fn process() -> Process {
+    tokio::task::spawn_blocking(Process::read).await.unwrap_or_default()
+}
+
+impl From<Pool> for PoolPart {
+    fn from(Pool { idle, used, max }: Pool) -> Self {
+        Self { idle: idle as u64, used: used as u64, max: max as u64 }
+    }
+}
+
+impl From<Process> for ProcessPart {
+    fn from(process: Process) -> Self {
+        let Process { resident_bytes, open_descriptors, max_descriptors, .. } = process;
+        let connections = METRICS.connections.get();
+        Self { resident_bytes, open_descriptors, max_descriptors, connections }
     }
 }
 

@@ -28,6 +28,8 @@ pub struct Report {
     pub hub: HubPart,
     /// The relay: the leader's, and this node's.
     pub relay: RelayPart,
+    /// The process.
+    pub process: ProcessPart,
 }
 
 /// The database.
@@ -40,6 +42,39 @@ pub struct PostgresPart {
     /// Whether all triggers that capture changes are there and enabled; null if it does not answer.
     #[oai(nullable)]
     pub captures: Option<bool>,
+    /// The connections for HTTP.
+    pub http: PoolPart,
+    /// Those for reading the log.
+    pub log: PoolPart,
+    /// Posted messages that have no answer yet.
+    pub posts_waiting: u64,
+}
+
+/// The connections of a pool.
+#[derive(Debug, Clone, Serialize, Object)]
+pub struct PoolPart {
+    /// Open, and free.
+    pub idle: u64,
+    /// At work.
+    pub used: u64,
+    /// The most of both.
+    pub max: u64,
+}
+
+/// The process. What its system does not tell is null.
+#[derive(Debug, Clone, Serialize, Object)]
+pub struct ProcessPart {
+    /// Memory that is in use, in bytes.
+    #[oai(nullable)]
+    pub resident_bytes: Option<u64>,
+    /// Open descriptors.
+    #[oai(nullable)]
+    pub open_descriptors: Option<u64>,
+    /// The most of them.
+    #[oai(nullable)]
+    pub max_descriptors: Option<u64>,
+    /// Open sockets of clients, streams among them.
+    pub connections: i64,
 }
 
 /// What the log holds.
@@ -111,4 +146,7 @@ pub struct RelayPart {
     /// If it leads: the last position that Redis has.
     #[oai(nullable)]
     pub published: Option<String>,
+    /// If it leads: seconds since Redis was last found to have all positions. That is looked at twice a second.
+    #[oai(nullable)]
+    pub published_seconds: Option<f64>,
 }

@@ -49,6 +49,11 @@ pub struct Verdict {
     pub stale: Option<String>,
 }
 
+/// Every stage by name, and whether it is stale.
+pub(super) fn stale(signs: &Signs) -> [(&'static str, bool); Stage::ALL.len()] {
+    Stage::ALL.map(|stage| (stage.name(), stage.is_stale(signs)))
+}
+
 /// What is known of the stages at one instant.
 #[derive(Debug, Clone)]
 pub(super) struct Signs {

@@ -24,11 +24,13 @@ use std::{
     time::Duration,
 };
 
+use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     change::{EventId, History, Past, PastUnavailable, Position, Published},
     frame::{Frame, ResetReason},
+    metrics::{METRICS, Stage},
 };
 use batch::Batch;
 use pace::Pace;
@@ -71,6 +73,8 @@ pub struct Stats {
     pub ring_floor: Position,
     /// The bytes in the ring.
     pub ring_bytes: usize,
+    /// When its first frame was captured, by PostgreSQL's clock.
+    pub ring_oldest: Option<DateTime<Utc>>,
     /// How many are subscribed now.
     pub subscribers: usize,
     /// How many streams have begun where the client left off.
@@ -150,6 +154,7 @@ impl Hub {
             head: ring.head(),
             ring_floor: ring.floor(),
             ring_bytes: ring.bytes(),
+            ring_oldest: ring.oldest(),
             subscribers,
             resumed: self.0.resumed.load(Ordering::Relaxed),
             resets: self.0.resets.load(Ordering::Relaxed),
@@ -211,7 +216,9 @@ impl Hub {
         if self.0.closing.is_cancelled() {
             return Err(Refused::Closing);
         }
-        subscription.begin(from).await
+        let subscription = subscription.begin(from).await?;
+        METRICS.streams.opened.inc();
+        Ok(subscription)
     }
 
     /// Writes keep-alives to silent subscribers, each about once per `interval`; runs until it is dropped.
@@ -239,22 +246,29 @@ impl Hub {
 impl Shared {
     fn push(&self, changes: Vec<Published>, rooms: &mut HashSet<Option<String>>) -> bool {
         let frames: Vec<Frame> = changes.into_iter().map(Frame::new).collect();
+        let mut captured = Vec::with_capacity(frames.len());
         let mut ring = self.write_ring();
+        let mut complete = true;
         for frame in frames {
             if frame.event_id <= ring.head() {
                 continue;
             }
-            let room = frame.room.clone();
+            let (room, at) = (frame.room.clone(), frame.captured);
             if !ring.push(frame) {
-                return false;
+                complete = false;
+                break;
             }
             rooms.insert(room);
+            captured.extend(at);
         }
-        true
+        drop(ring);
+        METRICS.feed.reached(Stage::Node, captured);
+        complete
     }
 
     fn reset(&self, reason: ResetReason, head: EventId) -> bytes::Bytes {
         self.resets.fetch_add(1, Ordering::Relaxed);
+        METRICS.streams.reset(reason.name());
         crate::frame::reset(reason, head)
     }
 

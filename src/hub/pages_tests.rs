@@ -52,6 +52,7 @@ impl History for Log {
                 event_id: EventId::new(1, position),
                 operation: Operation::Insert,
                 room: None,
+                captured: None,
                 json: "{}".to_owned(),
             };
             Ok(Past { extent: self.extent, changes: positions.map(change).collect() })

@@ -10,6 +10,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use bytes::{Bytes, BytesMut};
+use chrono::{DateTime, Utc};
 
 use crate::{
     change::{EventId, Generation, Position},
@@ -62,11 +63,27 @@ pub enum Taken {
     Frames {
         /// The frames, joined; empty if there are none.
         bytes: Bytes,
+        /// How many they are.
+        count: usize,
+        /// When the first of them was captured, if that is known.
+        captured: Option<DateTime<Utc>>,
         /// The position of the last of them; the old cursor if there are none.
         last: Position,
         /// The new cursor: nothing that is wanted lies between `last` and it.
         cursor: Position,
     },
+}
+
+impl Taken {
+    /// Nothing is wanted between `last` and `cursor`.
+    fn nothing(last: Position, cursor: Position) -> Self {
+        Self::Frames { bytes: Bytes::new(), count: 0, captured: None, last, cursor }
+    }
+
+    fn these(mut joined: Joined, cursor: Position) -> Self {
+        let Joined { count, captured, last, .. } = joined;
+        Self::Frames { bytes: joined.bytes(), count, captured, last, cursor }
+    }
 }
 
 /// The positions of one room in the ring.
@@ -117,6 +134,11 @@ impl Ring {
     /// The bytes of all frames held.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// When the first frame held was captured; none if there is no frame, or it does not tell.
+    pub fn oldest(&self) -> Option<DateTime<Utc>> {
+        self.frames.front().and_then(|frame| frame.captured)
     }
 
     /// Adds the frame after the head, and lets go of the oldest ones beyond the limits.
@@ -208,16 +230,17 @@ impl Ring {
     fn join<'a>(&self, mut wanted: impl Iterator<Item = &'a Frame>, cursor: Position, max_bytes: usize) -> Taken {
         let end = self.head().position.max(cursor);
         let Some(first) = wanted.next() else {
-            return Taken::Frames { bytes: Bytes::new(), last: cursor, cursor: end };
+            return Taken::nothing(cursor, end);
         };
         let mut joined = Joined::new(first);
         for frame in wanted {
             if joined.len() + frame.bytes.len() > max_bytes {
-                return Taken::Frames { bytes: joined.bytes(), last: joined.last, cursor: joined.last };
+                let last = joined.last;
+                return Taken::these(joined, last);
             }
             joined.add(frame);
         }
-        Taken::Frames { bytes: joined.bytes(), last: joined.last, cursor: end }
+        Taken::these(joined, end)
     }
 
     fn evict(&mut self) {
@@ -248,12 +271,15 @@ impl Ring {
 pub(super) struct Joined {
     first: Bytes,
     more: BytesMut,
+    pub(super) count: usize,
+    captured: Option<DateTime<Utc>>,
     pub(super) last: Position,
 }
 
 impl Joined {
     pub(super) fn new(frame: &Frame) -> Self {
-        Self { first: frame.bytes.clone(), more: BytesMut::new(), last: frame.event_id.position }
+        let (first, last) = (frame.bytes.clone(), frame.event_id.position);
+        Self { first, more: BytesMut::new(), count: 1, captured: frame.captured, last }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -265,6 +291,7 @@ impl Joined {
             self.more.extend_from_slice(&self.first);
         }
         self.more.extend_from_slice(&frame.bytes);
+        self.count += 1;
         self.last = frame.event_id.position;
     }
 

@@ -84,7 +84,7 @@ impl World {
         let event_id = EventId::new(head.generation, head.position + 1);
         // The position is written into the bytes, so that what was taken tells what it was.
         let bytes = format!("{:>1$}\n", event_id.position, size.max(6));
-        let frame = Frame { event_id, room, bytes: bytes.into() };
+        let frame = Frame { event_id, room, captured: None, bytes: bytes.into() };
         assert!(!self.ring.push(Frame { event_id: EventId::new(head.generation, head.position + 2), ..frame.clone() }));
         assert!(self.ring.push(frame.clone()));
         self.pushed.push(frame);
@@ -122,10 +122,11 @@ impl World {
                 reader.seen.extend(lost);
                 reader.cursor = self.ring.floor();
             }
-            Taken::Frames { bytes, last, cursor } => {
+            Taken::Frames { bytes, count, last, cursor, .. } => {
                 let text = std::str::from_utf8(&bytes).unwrap();
                 let taken: Vec<Position> = text.lines().map(|line| line.trim().parse().unwrap()).collect();
                 assert_eq!(last, taken.last().copied().unwrap_or(reader.cursor));
+                assert_eq!(count, taken.len());
                 assert!(taken.len() < 2 || bytes.len() <= max_bytes);
                 assert!(!taken.is_empty() || cursor == self.ring.head().position, "at the head, or further on");
                 reader.seen.extend(taken);
@@ -164,7 +165,7 @@ proptest! {
 fn a_cursor_ahead_of_the_head_waits_for_it() {
     let mut world = World::new();
     world.push(None, 1);
-    let waits = Taken::Frames { bytes: Bytes::new(), last: 103, cursor: 103 };
+    let waits = Taken::nothing(103, 103);
     assert_eq!(world.ring.take(103, &Filter::All, 100), waits);
     for _ in 0..3 {
         world.push(None, 1);
@@ -181,7 +182,7 @@ fn a_room_that_was_quiet_while_others_moved_the_ring_on_has_missed_nothing() {
     for _ in 0..50 {
         world.push(Some(name(1)), 1);
     }
-    let all = Taken::Frames { bytes: Bytes::new(), last: 100, cursor: 150 };
+    let all = Taken::nothing(100, 150);
     assert_eq!(world.ring.take(100, &quiet, 100), all);
     assert_eq!(world.ring.take(100, &Filter::All, 100), Taken::Behind);
 }

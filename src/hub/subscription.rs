@@ -24,7 +24,16 @@ use super::{
 use crate::{
     change::{EventId, Generation, PastUnavailable, Position},
     frame::{self, ResetReason},
+    metrics::{self, METRICS, Outcome, Source, Stage},
 };
+
+/// One subscriber in so many has its deliveries timed: to look at the clock for each would cost as much as all else that
+/// is not the write itself.
+const SAMPLE: usize = 64;
+
+/// Why a subscription ends by itself: the node goes away, or the log cannot be read.
+const BYE: &str = "bye";
+const LOG: &str = "log";
 
 type Fetch = BoxFuture<'static, Result<Arc<Page>, PastUnavailable>>;
 
@@ -42,7 +51,10 @@ pub struct Subscription {
     behind: Option<Box<Behind>>,
     /// Something was written since the last beat.
     wrote: bool,
-    ended: bool,
+    /// Its deliveries are timed.
+    timed: bool,
+    /// Why it has ended.
+    ended: Option<&'static str>,
 }
 
 /// What one needs that is behind.
@@ -84,7 +96,8 @@ impl Subscription {
             told: head.position,
             behind: None,
             wrote: true,
-            ended: false,
+            timed: key.is_multiple_of(SAMPLE),
+            ended: None,
         })
     }
 
@@ -110,27 +123,48 @@ impl Subscription {
     }
 
     async fn resume(&mut self, from: EventId) -> Result<Option<ResetReason>, Refused> {
-        if from.generation < self.generation {
+        let (source, judged) = if from.generation < self.generation {
+            (Source::Ring, Ok(Some(ResetReason::Generation)))
+        } else if from > EventId::new(self.generation, self.cursor) {
+            (Source::Log, self.judge_ahead(from).await)
+        } else if self.has_lost(from.position) {
+            (Source::Log, self.judge_behind(from.position).await)
+        } else {
+            (Source::Ring, Ok(None))
+        };
+        let outcome = match judged {
+            Ok(None) => Outcome::Resumed,
+            Ok(Some(_)) => Outcome::Reset,
+            Err(_) => Outcome::Refused,
+        };
+        METRICS.streams.came_back(source, outcome);
+        if outcome == Outcome::Resumed {
+            self.cursor = from.position;
+            self.behind().returning = true;
+        }
+        judged
+    }
+
+    /// Whether something that is wanted has left the ring.
+    fn has_lost(&self, after: Position) -> bool {
+        matches!(self.shared.ring().take(after, &self.filter, 0), Taken::Behind)
+    }
+
+    /// This node may be a moment behind the one that the client comes from.
+    async fn judge_ahead(&mut self, from: EventId) -> Result<Option<ResetReason>, Refused> {
+        let extent = self.shared.pages.history().extent().await?;
+        if EventId::new(extent.generation, extent.head) < from {
             return Ok(Some(ResetReason::Generation));
         }
-        if from > EventId::new(self.generation, self.cursor) {
-            // This node may be a moment behind the one that the client comes from.
-            let extent = self.shared.pages.history().extent().await?;
-            if EventId::new(extent.generation, extent.head) < from {
-                return Ok(Some(ResetReason::Generation));
-            }
-            if from.generation > self.generation {
-                return Err(Refused::Behind);
-            }
-        } else if matches!(self.shared.ring().take(from.position, &self.filter, 0), Taken::Behind) {
-            let page = self.shared.pages.after(from.position).await?;
-            if from.position < page.extent.floor {
-                return Ok(Some(ResetReason::Expired));
-            }
-            self.turn_to(page);
+        if from.generation > self.generation { Err(Refused::Behind) } else { Ok(None) }
+    }
+
+    async fn judge_behind(&mut self, from: Position) -> Result<Option<ResetReason>, Refused> {
+        let page = self.shared.pages.after(from).await?;
+        if from < page.extent.floor {
+            return Ok(Some(ResetReason::Expired));
         }
-        self.cursor = from.position;
-        self.behind().returning = true;
+        self.turn_to(page);
         Ok(None)
     }
 
@@ -155,7 +189,7 @@ impl Subscription {
                     return Poll::Ready(Some(bytes));
                 }
             }
-            if self.ended {
+            if self.ended.is_some() {
                 return Poll::Ready(None);
             }
             if let Some(bytes) = self.at_hand() {
@@ -178,6 +212,7 @@ impl Subscription {
     fn went_on(&mut self, bytes: usize) {
         let Some(behind) = &mut self.behind else { return };
         let due = behind.returning.then(|| self.shared.pace.reserve(bytes)).flatten();
+        METRICS.streams.resume_waits.inc_by(u64::from(due.is_some()));
         behind.pause = due.map(|at| Box::pin(tokio::time::sleep_until(at)));
     }
 
@@ -191,11 +226,11 @@ impl Subscription {
             Ok(page) if page.end > self.cursor => self.turn_to(page),
             Ok(_) => {
                 tracing::warn!(cursor = self.cursor, "the log holds less than the ring: a stream ends");
-                self.ended = true;
+                self.ended = Some(LOG);
             }
             Err(error) => {
                 tracing::warn!(%error, "a stream ends, since the past cannot be read");
-                self.ended = true;
+                self.ended = Some(LOG);
             }
         }
         None
@@ -208,7 +243,7 @@ impl Subscription {
         let mut joined: Option<Joined> = None;
         for frame in &page.frames[seen..] {
             if frame.event_id.generation != self.generation {
-                self.ended = true;
+                self.ended = Some(LOG);
                 break;
             }
             if self.filter.wants(frame.room.as_deref()) {
@@ -227,7 +262,9 @@ impl Subscription {
         }
         let mut joined = joined?;
         self.told = joined.last;
-        Some(joined.bytes())
+        let bytes = joined.bytes();
+        metrics::delivered(joined.count, bytes.len());
+        Some(bytes)
     }
 
     /// What the ring has after the cursor, empty at the head; `None` when the ring does not reach back so far.
@@ -239,13 +276,18 @@ impl Subscription {
         if head.generation != self.generation {
             return Some(self.reset(ResetReason::Generation, head));
         }
-        let Taken::Frames { bytes, last, cursor } = taken else { return None };
+        let Taken::Frames { bytes, count, captured, last, cursor } = taken else { return None };
         self.cursor = cursor;
-        if cursor == head.position {
-            self.behind = None;
-        }
         if !bytes.is_empty() {
             self.told = last;
+            metrics::delivered(count, bytes.len());
+            // How late those are who have come back says nothing of the node.
+            if self.timed && self.behind.is_none() {
+                METRICS.feed.reached(Stage::Socket, captured);
+            }
+        }
+        if cursor == head.position {
+            self.behind = None;
         }
         Some(bytes)
     }
@@ -270,7 +312,7 @@ impl Subscription {
             }
         }
         // Who has something to write asks again by itself: until then, however slow it is, no change need wake it.
-        if !self.ended
+        if self.ended.is_none()
             && self.behind.as_ref().is_none_or(|behind| behind.fetch.is_none())
             && !self.slot.bye.load(Ordering::Acquire)
             && let Some(bytes) = self.at_hand().filter(|bytes| !bytes.is_empty())
@@ -280,8 +322,8 @@ impl Subscription {
         }
         // First the waker, then the look: whatever comes in between wakes.
         self.slot.waker.register(cx.waker());
-        if !self.ended && self.slot.bye.load(Ordering::Acquire) {
-            self.ended = true;
+        if self.ended.is_none() && self.slot.bye.load(Ordering::Acquire) {
+            self.ended = Some(BYE);
             return Poll::Ready(Some(frame::bye()));
         }
         self.wait(cx)
@@ -292,7 +334,7 @@ impl Subscription {
             self.wrote = true;
             return Poll::Ready(Some(bytes));
         }
-        if self.ended {
+        if self.ended.is_some() {
             return Poll::Ready(None);
         }
         match self.silence() {
@@ -319,7 +361,13 @@ impl Stream for Subscription {
     type Item = Result<Bytes, Infallible>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.get_mut().poll_bytes(cx).map(|bytes| bytes.map(Ok))
+        let subscription = self.get_mut();
+        let polled = subscription.poll_bytes(cx);
+        // Who drops it before its end knows why, and counts that.
+        if let (Poll::Ready(None), Some(reason)) = (&polled, subscription.ended) {
+            METRICS.streams.ended(reason);
+        }
+        polled.map(|bytes| bytes.map(Ok))
     }
 }
 

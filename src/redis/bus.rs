@@ -11,7 +11,10 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{Redis, RedisError, TIMEOUT, publish::HEARTBEAT};
-use crate::change::{Channel, Published, Signal};
+use crate::{
+    change::{Channel, Published, Signal},
+    metrics::METRICS,
+};
 
 /// Signals that wait for the node. Beyond that they are dropped, like anything Redis loses: the log has them.
 const PENDING: usize = 4096;
@@ -31,9 +34,9 @@ pub fn subscribe(redis: Redis, stop: CancellationToken) -> Bus {
     let (out, bus) = mpsc::channel(PENDING);
     tokio::spawn(async move {
         let listen = async {
-            let mut trouble = false;
+            let (mut trouble, mut again) = (false, false);
             loop {
-                if let Err(error) = listen(&redis, &out, &mut trouble).await
+                if let Err(error) = listen(&redis, &out, &mut trouble, &mut again).await
                     && !std::mem::replace(&mut trouble, true)
                 {
                     tracing::warn!(%error, "the bus is down; changes are read from the log");
@@ -62,9 +65,10 @@ enum Deaf {
 }
 
 /// Listens as long as anything is heard. After trouble, only what is heard shows that it is over: while nobody leads, one
-/// subscription after the other is silent.
-async fn listen(redis: &Redis, out: &mpsc::Sender<Signal>, trouble: &mut bool) -> Result<(), Deaf> {
+/// subscription after the other is silent. `again` says whether there was one before.
+async fn listen(redis: &Redis, out: &mpsc::Sender<Signal>, trouble: &mut bool, again: &mut bool) -> Result<(), Deaf> {
     let mut subscription = tokio::time::timeout(TIMEOUT, connect(redis)).await??;
+    METRICS.feed.redis_reconnects.inc_by(u64::from(std::mem::replace(again, true)));
     if !*trouble && out.send(Signal::Up).await.is_err() {
         return Ok(());
     }
@@ -82,8 +86,10 @@ async fn listen(redis: &Redis, out: &mpsc::Sender<Signal>, trouble: &mut bool) -
             false => change(text),
         };
         // A full queue loses the signal; the next one shows the hole.
-        if let Some(signal) = signal {
-            let _ = out.try_send(signal);
+        if let Some(signal) = signal
+            && out.try_send(signal).is_err()
+        {
+            METRICS.feed.bus_dropped.inc();
         }
     }
 }

@@ -15,7 +15,7 @@ mod ticker;
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -61,6 +61,8 @@ pub struct Status {
     pub head: Option<EventId>,
     /// The last position that Redis has.
     pub published: Option<EventId>,
+    /// When Redis was last found to have all positions.
+    pub proved: Option<Instant>,
 }
 
 /// Why a term of leadership ended.
@@ -127,12 +129,12 @@ impl Relay {
         let published = publisher.position().await.unwrap_or_default();
         let head = leadership.settle(published).await?;
         tracing::info!(%head, "the relay leads");
-        self.status.send_replace(Status { leading: true, head: Some(head), published });
+        self.status.send_replace(Status { leading: true, head: Some(head), published, proved: Some(Instant::now()) });
 
         let (heart, felt) = watch::channel(Heartbeat { event_id: head, canary: None });
         let failing = Arc::default();
         let bell = self.store.bell(bell::WAKE).await?;
-        let ticker = Ticker::new(leadership, bell, &self.options, heart, Arc::clone(&failing));
+        let ticker = Ticker::new(leadership, bell, &self.options, &self.status, heart, Arc::clone(&failing));
         let carrier = Carrier::new(publisher, self.store.clone(), felt, failing, &self.status);
         tokio::select! {
             ended = ticker.run() => ended,

@@ -17,6 +17,7 @@ use super::Status;
 use crate::{
     change::{EventId, Heartbeat, History as _, PastUnavailable, Position},
     failpoint,
+    metrics::{METRICS, Stage},
     redis::{Publisher, RedisError},
     store::Store,
 };
@@ -140,14 +141,17 @@ impl<'a> Carrier<'a> {
                 if at != expected {
                     break;
                 }
+                METRICS.feed.reached(Stage::Publish, batch.first().and_then(|oldest| oldest.captured));
             }
         }
     }
 
     fn note(&self, head: EventId, at: EventId) {
         self.status.send_modify(|status| {
-            status.head = Some(head);
             status.published = Some(at);
+            if at == head {
+                status.proved = Some(Instant::now());
+            }
         });
     }
 }

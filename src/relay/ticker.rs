@@ -19,7 +19,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use tokio::{sync::watch, time::Instant};
 
-use super::{Ended, Options};
+use super::{Ended, Options, Status};
 use crate::{
     change::Heartbeat,
     failpoint,
@@ -36,6 +36,7 @@ pub(super) struct Ticker<'a> {
     leadership: Leadership,
     bell: Bell,
     options: &'a Options,
+    status: &'a watch::Sender<Status>,
     /// How far the feed has come, and the last sign of life before that.
     heart: watch::Sender<Heartbeat>,
     /// Redis cannot be reached: nodes wait for our bell instead.
@@ -48,10 +49,11 @@ impl<'a> Ticker<'a> {
         leadership: Leadership,
         bell: Bell,
         options: &'a Options,
+        status: &'a watch::Sender<Status>,
         heart: watch::Sender<Heartbeat>,
         failing: Arc<AtomicBool>,
     ) -> Self {
-        Self { leadership, bell, options, heart, failing, stamped: None }
+        Self { leadership, bell, options, status, heart, failing, stamped: None }
     }
 
     pub(super) async fn run(mut self) -> Result<(), Ended> {
@@ -88,6 +90,8 @@ impl<'a> Ticker<'a> {
         let head = tokio::time::timeout(PATIENCE, self.leadership.tick(self.options.cut)).await??;
         if head.is_some() {
             failpoint::pass("ticked");
+            // Here, not where it is published: how far that lags behind shows when it hangs.
+            self.status.send_modify(|status| status.head = head);
         }
         self.heart.send_if_modified(|last| {
             let now = Heartbeat { event_id: head.unwrap_or(last.event_id), canary: canary.or(last.canary) };

@@ -11,6 +11,7 @@ mod messages;
 mod posts;
 mod retention;
 mod tick;
+mod usage;
 mod vitals;
 
 use std::{sync::Arc, time::Duration};
@@ -24,6 +25,7 @@ pub use messages::Query;
 pub use posts::Together;
 pub use retention::{Keep, Trimmed};
 pub use tick::{Cut, Head};
+pub use usage::{Pool, Usage};
 pub use vitals::{Held, Vitals};
 
 /// The migrations, embedded in the binary.

@@ -17,7 +17,10 @@ use futures_util::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::StoreError;
-use crate::message::{Message, NewMessage};
+use crate::{
+    message::{Message, NewMessage},
+    metrics::METRICS,
+};
 
 /// What a message takes in memory, beside its content, at most.
 const OVERHEAD: usize = 512;
@@ -99,7 +102,10 @@ impl Posts {
         let bytes = u32::try_from(bytes(&new).min(self.bounds.waiting_bytes)).unwrap_or(u32::MAX);
         let place = Arc::clone(&self.places).try_acquire_owned();
         let share = place.and_then(|place| Ok([place, Arc::clone(&self.bytes).try_acquire_many_owned(bytes)?]));
-        let share = share.map_err(|_| StoreError::Crowded)?;
+        let share = share.map_err(|_| {
+            METRICS.posts.refused.inc();
+            StoreError::Crowded
+        })?;
         let (answer, answered) = oneshot::channel();
         let mut state = self.state();
         state.gathered.push_back(Post { new, answer, _share: share });
@@ -126,7 +132,13 @@ impl Posts {
             state.writers -= 1;
             return None;
         }
+        METRICS.posts.group.observe(group.len() as f64);
         Some(group)
+    }
+
+    /// How many have no answer yet.
+    pub(super) fn waiting(&self) -> usize {
+        self.bounds.waiting.min(Semaphore::MAX_PERMITS) - self.places.available_permits()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

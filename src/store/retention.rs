@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::{Store, StoreError};
+use crate::metrics::METRICS;
 
 /// What the log keeps at least, and at most.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +66,7 @@ impl Store {
         let changes = sqlx::query(DELETE_LOG).bind(keep.batch).execute(&mut *batch).await?.rows_affected();
         let ticks = sqlx::query(DELETE_TICKS).bind(keep.batch).execute(&mut *batch).await?.rows_affected();
         batch.commit().await?;
+        METRICS.feed.trimmed.inc_by(changes);
         Ok(Trimmed { ticks, changes })
     }
 }

@@ -6,8 +6,13 @@
 //! difference of two snapshots, as one row: everything committed in between, whenever it began, ordered by id. Nothing is
 //! waited for, nothing is updated, nothing can be missed.
 
+use chrono::{DateTime, Utc};
+
 use super::{StoreError, leader::Leadership};
-use crate::change::EventId;
+use crate::{
+    change::EventId,
+    metrics::{METRICS, Stage},
+};
 
 /// How a large difference is cut.
 #[derive(Debug, Clone, Copy)]
@@ -28,8 +33,9 @@ impl Leadership {
     /// [`StoreError::Fenced`] when another leader was faster: this one must step down.
     pub async fn tick(&mut self, cut: Cut) -> Result<Option<Head>, StoreError> {
         let ticks = sqlx::query_as(include_str!("tick.sql")).bind(cut.rows).bind(cut.bytes);
-        let ticks: Vec<(i32, i64)> = ticks.fetch_all(self.session()).await.map_err(fenced)?;
-        Ok(ticks.into_iter().map(|(generation, head)| EventId::new(generation, head)).max())
+        let ticks: Vec<(i32, i64, DateTime<Utc>)> = ticks.fetch_all(self.session()).await.map_err(fenced)?;
+        METRICS.feed.reached(Stage::Position, ticks.first().map(|(.., oldest)| *oldest));
+        Ok(ticks.into_iter().map(|(generation, head, _)| EventId::new(generation, head)).max())
     }
 }
 

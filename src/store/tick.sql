@@ -4,14 +4,14 @@
 with last as (
     select * from feed.tick order by tick desc limit 1
 ), fresh as (
-    select l.id, l.op, l.content_bytes, l.content is null as omitted from last, feed.log l
+    select l.id, l.op, l.at, l.content_bytes, l.content is null as omitted from last, feed.log l
      where l.xid >= pg_snapshot_xmax(last.upto) and l.xid < pg_snapshot_xmax(pg_current_snapshot())
     union all
     -- Late committers: running when the last snapshot was taken.
-    select l.id, l.op, l.content_bytes, l.content is null as omitted from last, feed.log l
+    select l.id, l.op, l.at, l.content_bytes, l.content is null as omitted from last, feed.log l
      where l.xid = any (array(select pg_snapshot_xip(last.upto)))
 ), ranked as (
-    select id, op, row_number() over w as rank, sum(content_bytes) over w as bytes,
+    select id, op, at, row_number() over w as rank, sum(content_bytes) over w as bytes,
            200 + case when omitted then 0 else content_bytes end as held
       from fresh window w as (order by id)
 ), cut as (
@@ -19,7 +19,7 @@ with last as (
            max(rank) filter (where op = 'i') as new,
            max(rank) filter (where op = 'u') as updated,
            max(rank) filter (where op in ('d', 't')) as deleted,
-           sum(held) as held
+           sum(held) as held, min(at) as oldest
       from ranked group by (rank - 1) / $1 + bytes / $2
 ), slice as (
     select *, row_number() over o as nth, count(*) over () as slices,
@@ -44,4 +44,4 @@ select last.tick + s.nth, last.generation, last.upto, pg_current_snapshot(), s.f
        coalesce(base.position + s.deleted_after, last.deleted_after),
        last.bytes_after + s.held_after, s.slices > 1
   from slice s, last, lateral (select last.first_position + last.count - 1 as position) base
-returning generation, first_position + count - 1
+returning generation, first_position + count - 1, (select min(oldest) from cut)

@@ -1,6 +1,7 @@
 //! What Rowcast promises, each promise a file, against real PostgreSQL, real Redis and the real program.
 
 #![expect(unreachable_pub, clippy::unwrap_used, reason = "a test binary has no users, and fails by panicking")]
+mod admin;
 mod bad_requests;
 mod bus;
 mod capture;
@@ -14,6 +15,7 @@ mod large;
 mod layers;
 mod leading;
 mod message;
+mod metrics;
 mod omitted;
 mod openapi;
 mod oracle;
@@ -29,6 +31,7 @@ mod retention;
 mod security;
 mod settings;
 mod settings_table;
+mod stages;
 mod stream;
 mod support;
 mod wake;

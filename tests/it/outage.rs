@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::{
     problems::assert_problem,
-    support::{Answer, Events, Node, World, message, soon, until},
+    support::{Answer, Events, Figures, Node, World, message, soon, until},
 };
 
 /// A request may wait a second for the database, and then has its answer.
@@ -159,6 +159,29 @@ async fn a_postgres_that_hangs_is_as_good_as_gone() {
 
     drop(hanging);
     assert_well_again(&node, &mut stream).await;
+    own.services.stop().await;
+}
+
+#[tokio::test]
+async fn while_postgres_hangs_the_metrics_tell_what_is_known_and_in_time() {
+    let own = Own::new().await;
+    let node = own.world.node_with(&SETTINGS).await;
+    let mut stream = node.stream("").await;
+    node.say(message("before")).await;
+    assert_eq!(stream.next().await.content(), "before");
+    assert_eq!(Figures::of(&node).await.one("rowcast_log_changes"), 1.0);
+
+    let hanging = own.hang().await;
+    for _ in 0..3 {
+        let asked = Instant::now();
+        let figures = Figures::of(&node).await;
+        // A second for PostgreSQL, and some for a busy machine.
+        assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
+        assert_eq!((figures.one("rowcast_ready"), figures.one("rowcast_streams")), (0.0, 1.0));
+        assert_eq!(figures.get("rowcast_stale", &[("stage", "postgres")]), Some(1.0));
+        assert_eq!((figures.one("rowcast_ring_changes"), figures.get("rowcast_log_changes", &[])), (1.0, None));
+    }
+    drop(hanging);
     own.services.stop().await;
 }
 

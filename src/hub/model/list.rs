@@ -97,7 +97,7 @@ impl List {
         let event_id = EventId::new(state.extent.generation, state.extent.head);
         let operation = if room.is_some() { Operation::Insert } else { Operation::Truncate };
         let json = format!(r#"{{"event_id":"{event_id}","content":"{}"}}"#, "x".repeat(size));
-        state.changes.push(Published { event_id, operation, room, json });
+        state.changes.push(Published { event_id, operation, room, captured: None, json });
     }
 
     /// Raises the floor by a part of what is there.

@@ -3,6 +3,7 @@
 
 pub mod crowd;
 mod events;
+mod figures;
 mod lagging;
 mod link;
 mod listener;
@@ -17,6 +18,7 @@ mod world;
 pub mod writers;
 
 pub use events::{Event, Events};
+pub use figures::Figures;
 pub use lagging::Lagging;
 pub use link::Link;
 pub use listener::{CHANNELS, Heard, Listener};

@@ -14,6 +14,8 @@ use super::{Events, World, soon};
 /// A running `rowcast serve`. It is killed when this is dropped.
 pub struct Node {
     pub url: String,
+    /// Where those listen who look after it, if elsewhere.
+    pub admin: Option<String>,
     pub process: Child,
     pub http: Client,
 }
@@ -37,7 +39,12 @@ impl Node {
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let line = soon("the node listens", lines.next_line()).await.unwrap().expect("the node starts");
         let url = line.strip_prefix("listening on ").expect("the first line says where").to_owned();
-        Self { url, process, http: Client::new() }
+        let mut admin = None;
+        if settings.iter().any(|(name, _)| *name == "ADMIN_PORT") {
+            let line = soon("the node says where else", lines.next_line()).await.unwrap().expect("a second line");
+            admin = Some(line.strip_prefix("admin on ").expect("it says where").to_owned());
+        }
+        Self { url, admin, process, http: Client::new() }
     }
 
     /// The program with a subcommand, and none of this process's settings.
