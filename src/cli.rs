@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 
@@ -85,6 +85,10 @@ struct HealthcheckArgs {
     /// The server
     #[arg(long, env = "ROWCAST_URL", default_value = "http://127.0.0.1:8000")]
     url: String,
+
+    /// Take any certificate of the server: for one on this machine, which is asked by another name than the certificate's
+    #[arg(long, env = "ROWCAST_INSECURE", action = ArgAction::Set, num_args = 0..=1, default_value_t = false, default_missing_value = "true")]
+    insecure: bool,
 }
 
 /// Runs the program; the status it exits with.
@@ -144,7 +148,7 @@ impl Command {
                 app::migrate(&links, &settings).await
             }
             Self::Openapi(OpenapiArgs { yaml }) => openapi(yaml),
-            Self::Healthcheck(HealthcheckArgs { url }) => healthcheck(&url).await,
+            Self::Healthcheck(args) => healthcheck(&args).await,
             Self::Demo(args) => demo::run(args).await,
         }
     }
@@ -153,7 +157,8 @@ impl Command {
 async fn serve(links: &Links, settings: &Settings, stop: CancellationToken) -> Result<()> {
     let listener = listen(settings).await?;
     let address = listener.local_addr()?;
-    app::run(listener, links, settings, || println!("listening on http://{address}"), stop).await
+    let scheme = settings.edge.scheme();
+    app::run(listener, links, settings, || println!("listening on {scheme}://{address}"), stop).await
 }
 
 async fn listen(settings: &Settings) -> Result<TcpListener> {
@@ -186,8 +191,9 @@ async fn dev(args: &DevArgs) -> Result<()> {
     let address = listener.local_addr()?;
     let (database, redis) = (services.database_url().to_owned(), services.redis_url().to_owned());
     let greet = || {
-        let here = format!("http://localhost:{}", address.port());
-        println!("listening on http://{address}");
+        let scheme = args.settings.edge.scheme();
+        let here = format!("{scheme}://localhost:{}", address.port());
+        println!("listening on {scheme}://{address}");
         println!("  docs      {here}/docs");
         println!("  stream    curl -N {here}/stream");
         println!("  database  psql {database}");
@@ -209,8 +215,9 @@ fn openapi(yaml: bool) -> Result<()> {
     writeln!(std::io::stdout(), "{}", if yaml { yaml_text } else { json }).context("standard output")
 }
 
-async fn healthcheck(url: &str) -> Result<()> {
-    let client = reqwest::Client::builder().timeout(HEALTH_PATIENCE).build()?;
+async fn healthcheck(HealthcheckArgs { url, insecure }: &HealthcheckArgs) -> Result<()> {
+    let client =
+        reqwest::Client::builder().timeout(HEALTH_PATIENCE).tls_danger_accept_invalid_certs(*insecure).build()?;
     let answer = client.get(format!("{}/health/ready", url.trim_end_matches('/'))).send().await;
     let answer = answer.with_context(|| format!("{url} does not answer"))?;
     let (status, text) = (answer.status(), answer.text().await?);

@@ -10,7 +10,7 @@ mod problem;
 mod stream;
 mod wire;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use poem::{Endpoint, EndpointExt, Route, endpoint::make_sync, http::header};
 use poem_openapi::{OpenApiService, Tags};
@@ -34,6 +34,8 @@ pub struct Parts {
     pub limits: Limits,
     /// The most rooms in one stream's filter.
     pub rooms: usize,
+    /// How long the body of a request may take.
+    pub body_timeout: Duration,
     /// Who is let in.
     pub gate: Gate,
 }
@@ -69,7 +71,7 @@ pub fn document(parts: Parts) -> (String, String) {
 /// All routes.
 pub fn routes(parts: Parts) -> impl Endpoint {
     // A byte of content is at most six in JSON (`\u0001`), and the other fields are small.
-    let limit = wire::BodyLimit(parts.limits.content_bytes * 6 + 4096);
+    let limit = wire::BodyLimit { bytes: parts.limits.content_bytes * 6 + 4096, time: parts.body_timeout };
     let gate = parts.gate.clone();
     let service = service(parts);
     let (docs, json, yaml) = (service.swagger_ui(), service.spec(), service.spec_yaml());

@@ -9,6 +9,7 @@ mod listener;
 pub mod load;
 mod machine;
 mod node;
+pub mod raw;
 pub mod record;
 mod servers;
 pub mod stage;
