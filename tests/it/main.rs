@@ -27,6 +27,7 @@ mod resume;
 mod retention;
 mod settings;
 mod settings_table;
+mod slow_clients;
 mod stream;
 mod support;
 mod wake;
