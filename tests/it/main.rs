@@ -5,6 +5,7 @@ mod bad_requests;
 mod bus;
 mod capture;
 mod commands;
+mod connections;
 mod demo;
 mod faults;
 mod first;
