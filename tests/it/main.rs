@@ -22,6 +22,7 @@ mod pace;
 mod pagination;
 mod posting_together;
 mod problems;
+mod proxy_protocol;
 mod readme;
 mod ready;
 mod resume;
