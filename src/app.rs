@@ -22,9 +22,6 @@ use crate::{
 /// How long the start waits between two attempts to reach PostgreSQL.
 const RETRY: Duration = Duration::from_millis(250);
 
-/// What requests under way have after the last stream was sent away, before they are cut off.
-const GRACE: Duration = Duration::from_secs(5);
-
 /// The parts of a node. Nothing connects until it is used.
 struct Node {
     store: Store,
@@ -52,6 +49,7 @@ impl Node {
             health: self.health.clone(),
             limits: settings.http.limits(),
             rooms: settings.streams.max_rooms,
+            body_timeout: settings.edge.body_timeout,
             gate: api::Gate {},
             apart: settings.http.admin_port.is_some(),
         }
@@ -87,8 +85,8 @@ pub struct Listeners {
 /// Serves on `listeners` until `stop`, and calls `ready` when it does; then sends the streams away and ends when the last request has its answer.
 ///
 /// # Errors
-/// When PostgreSQL cannot be reached in time or its schema cannot be brought up to date. Trouble that comes later is
-/// waited out.
+/// When the certificate cannot be read, PostgreSQL cannot be reached in time or its schema cannot be brought up to date.
+/// Trouble that comes later is waited out.
 pub async fn run(
     listeners: Listeners,
     links: &Links,
@@ -96,6 +94,7 @@ pub async fn run(
     ready: impl FnOnce(),
     stop: CancellationToken,
 ) -> Result<()> {
+    let edge = settings.edge.options().context("TLS")?;
     let store = Store::new(settings.store(links));
     let Some(extent) = stop.run_until_cancelled(reach(&store, settings.database.database_wait)).await else {
         return Ok(());
@@ -110,14 +109,16 @@ pub async fn run(
     }
     stop.run_until_cancelled(health.caught_up()).await;
 
+    edge::ask_for_descriptors(settings.edge.max_connections);
     ready();
-    let drained = async {
+    let stopped = async {
         stop.cancelled().await;
         tracing::info!("shutting down");
         health.drain();
-        hub.close(settings.streams.drain).await;
+        tokio::time::sleep(settings.edge.drain_delay).await;
     };
-    let served = edge::serve(listeners.clients, settings.edge.options(), api::routes(api), drained, GRACE).await;
+    let leave = hub.close(settings.streams.drain);
+    let served = edge::serve(listeners.clients, edge, api::routes(api), stopped, leave).await;
 
     // Only now: until the last stream had gone, changes were still to be had.
     feed.cancel();

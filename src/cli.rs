@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 
@@ -85,6 +85,10 @@ struct HealthcheckArgs {
     /// The server
     #[arg(long, env = "ROWCAST_URL", default_value = "http://127.0.0.1:8000")]
     url: String,
+
+    /// Take any certificate of the server: for one on this machine, which is asked by another name than the certificate's
+    #[arg(long, env = "ROWCAST_INSECURE", action = ArgAction::Set, num_args = 0..=1, default_value_t = false, default_missing_value = "true")]
+    insecure: bool,
 }
 
 /// Runs the program; the status it exits with.
@@ -144,7 +148,7 @@ impl Command {
                 app::migrate(&links, &settings).await
             }
             Self::Openapi(OpenapiArgs { yaml }) => openapi(yaml),
-            Self::Healthcheck(HealthcheckArgs { url }) => healthcheck(&url).await,
+            Self::Healthcheck(args) => healthcheck(&args).await,
             Self::Demo(args) => demo::run(args).await,
         }
     }
@@ -152,13 +156,13 @@ impl Command {
 
 async fn serve(links: &Links, settings: &Settings, stop: CancellationToken) -> Result<()> {
     let listeners = listen(settings)?;
-    let greet = greeting(&listeners)?;
+    let greet = greeting(&listeners, settings)?;
     app::run(listeners, links, settings, || print!("{greet}"), stop).await
 }
 
 /// What the program says when it serves: a line for each listener.
-fn greeting(Listeners { clients, admin }: &Listeners) -> Result<String> {
-    let mut lines = format!("listening on http://{}\n", clients.local_addr()?);
+fn greeting(Listeners { clients, admin }: &Listeners, settings: &Settings) -> Result<String> {
+    let mut lines = format!("listening on {}://{}\n", settings.edge.scheme(), clients.local_addr()?);
     if let Some(admin) = admin {
         lines.push_str(&format!("admin on http://{}\n", admin.local_addr()?));
     }
@@ -198,10 +202,10 @@ async fn dev(args: &DevArgs) -> Result<()> {
     let listeners = listen(&args.settings)?;
     let mut services = Services::start(&args.dir).await?;
     let links = Links::to(services.database_url(), services.redis_url())?;
-    let (address, greeting) = (listeners.clients.local_addr()?, greeting(&listeners)?);
+    let (address, greeting) = (listeners.clients.local_addr()?, greeting(&listeners, &args.settings)?);
     let (database, redis) = (services.database_url().to_owned(), services.redis_url().to_owned());
     let greet = || {
-        let here = format!("http://localhost:{}", address.port());
+        let here = format!("{}://localhost:{}", args.settings.edge.scheme(), address.port());
         print!("{greeting}");
         println!("  docs      {here}/docs");
         println!("  stream    curl -N {here}/stream");
@@ -224,8 +228,9 @@ fn openapi(yaml: bool) -> Result<()> {
     writeln!(std::io::stdout(), "{}", if yaml { yaml_text } else { json }).context("standard output")
 }
 
-async fn healthcheck(url: &str) -> Result<()> {
-    let client = reqwest::Client::builder().timeout(HEALTH_PATIENCE).build()?;
+async fn healthcheck(HealthcheckArgs { url, insecure }: &HealthcheckArgs) -> Result<()> {
+    let client =
+        reqwest::Client::builder().timeout(HEALTH_PATIENCE).tls_danger_accept_invalid_certs(*insecure).build()?;
     let answer = client.get(format!("{}/health/ready", url.trim_end_matches('/'))).send().await;
     let answer = answer.with_context(|| format!("{url} does not answer"))?;
     let (status, text) = (answer.status(), answer.text().await?);

@@ -12,7 +12,7 @@ mod problem;
 mod stream;
 mod wire;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use poem::{
     Endpoint, EndpointExt, Response, Route,
@@ -40,6 +40,8 @@ pub struct Parts {
     pub limits: Limits,
     /// The most rooms in one stream's filter.
     pub rooms: usize,
+    /// How long the body of a request may take.
+    pub body_timeout: Duration,
     /// Who is let in.
     pub gate: Gate,
     /// Whether metrics and the report are served elsewhere (see [`admin`]).
@@ -108,7 +110,7 @@ pub fn admin(health: &Health) -> impl Endpoint + use<> {
 
 fn routes_of<T: OpenApi + 'static>(service: OpenApiService<T, ()>, parts: Parts) -> impl Endpoint<Output = Response> {
     // A byte of content is at most six in JSON (`\u0001`), and the other fields are small.
-    let limit = wire::BodyLimit(parts.limits.content_bytes * 6 + 4096);
+    let limit = wire::BodyLimit { bytes: parts.limits.content_bytes * 6 + 4096, time: parts.body_timeout };
     let gate = parts.gate;
     let (docs, json, yaml) = (service.swagger_ui(), service.spec(), service.spec_yaml());
     let allow = Arc::new(allow::Allow::of(&json));

@@ -21,9 +21,12 @@ use tokio::io::AsyncReadExt;
 
 use super::problem::{ApiError, FieldError};
 
-/// The most bytes of a body: more are not read.
+/// The most bytes of a body: more are not read. And how long it may take to come.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct BodyLimit(pub(super) usize);
+pub(super) struct BodyLimit {
+    pub(super) bytes: usize,
+    pub(super) time: Duration,
+}
 
 /// The most bytes beyond the limit that are read and forgotten, and the longest time that may take.
 const FORGOTTEN: u64 = 16 << 20;
@@ -54,7 +57,7 @@ impl<T: Type + DeserializeOwned> ParsePayload for Wire<T> {
     const IS_REQUIRED: bool = true;
 
     async fn from_request(request: &Request, body: &mut RequestBody) -> poem::Result<Self> {
-        let BodyLimit(limit) = request.data().copied().unwrap_or_default();
+        let limit = request.data().copied().unwrap_or_default();
         let body = read(body.take()?, limit).await?;
         Ok(Self(parse(&body)?))
     }
@@ -62,11 +65,12 @@ impl<T: Type + DeserializeOwned> ParsePayload for Wire<T> {
 
 /// Reads a body up to the limit. What comes beyond is read too, within bounds, and forgotten: a client that is still
 /// sending when the connection closes would not see the answer.
-async fn read(body: Body, limit: usize) -> Result<Vec<u8>, ApiError> {
+async fn read(body: Body, limit: BodyLimit) -> Result<Vec<u8>, ApiError> {
     let (mut bytes, mut body) = (Vec::new(), body.into_async_read());
-    let read = (&mut body).take(limit as u64 + 1).read_to_end(&mut bytes).await;
+    let mut whole = (&mut body).take(limit.bytes as u64 + 1);
+    let read = tokio::time::timeout(limit.time, whole.read_to_end(&mut bytes)).await.map_err(|_| ApiError::Slow)?;
     read.map_err(|_| ApiError::Malformed("the body did not arrive whole".to_owned()))?;
-    if bytes.len() <= limit {
+    if bytes.len() <= limit.bytes {
         return Ok(bytes);
     }
     let mut rest = body.take(FORGOTTEN);

@@ -35,6 +35,18 @@ pub(super) fn span(text: &str) -> Result<Duration, String> {
     }
 }
 
+pub(super) fn delay(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|_| "must be a time like 0s, 250ms or 15s".to_owned())
+}
+
+/// The length of a request's head: no less than the HTTP library can do with.
+pub(super) fn head(text: &str) -> Result<ByteSize, String> {
+    match bytes(text)? {
+        short if short < ByteSize::kib(8) => Err("must be 8KiB or more".to_owned()),
+        enough => Ok(enough),
+    }
+}
+
 pub(super) fn patience(text: &str) -> Result<Duration, String> {
     match span(text)? {
         short if short < Duration::from_secs(2) => Err("must be 2s or more".to_owned()),

@@ -8,10 +8,13 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
+use socket2::TcpKeepalive;
 use tokio::{
     net::{TcpListener, TcpStream},
     time::Instant,
 };
+
+use crate::metrics::METRICS;
 
 /// The first wait after a failure, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
@@ -20,28 +23,26 @@ const TICK: Duration = Duration::from_millis(1);
 
 /// How connections come in, and what every socket is set to.
 #[derive(Debug, Clone, Copy)]
-pub struct Options {
+pub struct Sockets {
     /// The most connections a second.
     pub accept_rate: u32,
     /// How long a client may take nothing before it is closed.
     pub write_timeout: Duration,
     /// What the kernel holds for a client that is slow, in bytes.
     pub send_buffer: usize,
-    /// Threads that write the streams of plain HTTP/1.1. Without any, hyper does.
-    pub writers: usize,
 }
 
 /// Where connections come in.
 pub(super) struct Door {
     listener: TcpListener,
-    options: Options,
+    sockets: Sockets,
     /// When the next connection may come in.
     next: Instant,
 }
 
 impl Door {
-    pub(super) fn new(listener: TcpListener, options: Options) -> Self {
-        Self { listener, options, next: Instant::now() }
+    pub(super) fn new(listener: TcpListener, sockets: Sockets) -> Self {
+        Self { listener, sockets, next: Instant::now() }
     }
 
     /// The next connection. Dropping the future loses none.
@@ -51,12 +52,14 @@ impl Door {
         let mut pause = PAUSES.0;
         loop {
             let accepted = self.listener.accept().await;
-            match accepted.and_then(|(socket, peer)| prepare(&socket, self.options).map(|()| (socket, peer))) {
+            match accepted.and_then(|(socket, peer)| prepare(&socket, self.sockets).map(|()| (socket, peer))) {
                 Ok(connection) => {
-                    self.next = self.next.max(Instant::now()) + Duration::from_secs(1) / self.options.accept_rate;
+                    METRICS.accepted.inc();
+                    self.next = self.next.max(Instant::now()) + Duration::from_secs(1) / self.sockets.accept_rate;
                     return connection;
                 }
                 Err(error) => {
+                    METRICS.accept_errors.inc();
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(PAUSES.1);
@@ -66,14 +69,18 @@ impl Door {
     }
 }
 
-fn prepare(socket: &TcpStream, options: Options) -> io::Result<()> {
+fn prepare(socket: &TcpStream, sockets: Sockets) -> io::Result<()> {
     // Events are small and must not wait for one another.
     socket.set_nodelay(true)?;
     let settings = socket2::SockRef::from(socket);
-    settings.set_send_buffer_size(options.send_buffer)?;
+    settings.set_send_buffer_size(sockets.send_buffer)?;
+    // Of one that nothing is written to, the network's end is noticed only if the kernel asks: as often as a client that
+    // is written to may be silent.
+    let probes = TcpKeepalive::new().with_time(sockets.write_timeout).with_interval(sockets.write_timeout);
+    settings.set_tcp_keepalive(&probes)?;
     // The kernel goes on for a quarter of an hour with a peer whose network has gone, and for ever with one that reads
     // nothing. It knows best when either began; no other system has this.
     #[cfg(target_os = "linux")]
-    settings.set_tcp_user_timeout(Some(options.write_timeout))?;
+    settings.set_tcp_user_timeout(Some(sockets.write_timeout))?;
     Ok(())
 }

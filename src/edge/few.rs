@@ -19,11 +19,12 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::HEAD_TIMEOUT;
-
 /// The most connections at once; the next one waits. A scraper needs one, and one that says nothing is closed after
 /// [`HEAD_TIMEOUT`].
 const MOST: usize = 64;
+
+/// How long the head of a request may take, and a connection may ask for nothing.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The pause after a failure to accept.
 const PAUSE: Duration = Duration::from_millis(100);

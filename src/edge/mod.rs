@@ -2,62 +2,68 @@
 //!
 //! poem's own server would do, but for three things: it spins when `accept` fails; it polls a connection on after its
 //! client has gone, so that a silent stream outlives its reader until something is written; and it bounds neither the
-//! time a request's head may take nor what is buffered for a slow reader. So the loop is ours: hyper serves each
-//! connection, with poem's endpoint as its service. A stream leaves hyper as soon as it is answered, where it can, and is
-//! written by threads that do nothing else.
+//! number of connections, nor the time a request's head may take, nor what is buffered for a slow reader. So the loop is
+//! ours: hyper serves each connection, with poem's endpoint as its service. A stream leaves hyper as soon as it is
+//! answered, where it can, and is written by threads that do nothing else.
 
 mod accept;
+mod connection;
+mod descriptors;
 mod few;
 mod handover;
+mod http;
 mod loan;
 mod outlet;
+mod patience;
+mod places;
+mod proxy;
+mod refusal;
 mod shard;
+mod tls;
 mod writers;
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future, io, sync::Arc, time::Duration};
 
-use hyper::{Method, Version, body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto::Builder,
-};
-use poem::{
-    Endpoint, EndpointExt, Response,
-    endpoint::{DynEndpoint, ToDynEndpoint},
-    http::uri::Scheme,
-    web::{LocalAddr, RemoteAddr},
-};
-use tokio::net::{TcpListener, TcpStream};
+use poem::{Endpoint, EndpointExt, endpoint::ToDynEndpoint};
+use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use accept::Door;
-pub use accept::Options;
+pub use accept::Sockets;
+use connection::Service;
+pub use descriptors::ask_for as ask_for_descriptors;
 pub use few::serve_few;
 pub use handover::Offer;
-use loan::Loan;
+pub use http::Bounds;
+pub use patience::Timeouts;
+pub use places::Most;
+use places::Places;
+use refusal::{Full, Refusal};
+pub use tls::{Files, Tls, TlsError};
 use writers::Writers;
 
-/// How long the head of a request may take to come.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The longest head of a request, and what is held of an answer until its reader takes it; in bytes.
-const BUFFER: usize = 64 << 10;
-
-/// What every connection needs.
-#[derive(Clone)]
-struct Service {
-    endpoint: Arc<dyn DynEndpoint<Output = Response>>,
-    http: Builder<TokioExecutor>,
-    writers: Arc<Writers>,
-    address: SocketAddr,
-    /// Requests under way are answered, then the connection ends.
-    finish: CancellationToken,
-    /// The connection ends at once.
-    cut: CancellationToken,
+/// How connections come in, what they may cost, and how they are let out.
+pub struct Options {
+    /// What every socket is set to.
+    pub sockets: Sockets,
+    /// How many there may be.
+    pub most: Most,
+    /// How long they may ask for nothing.
+    pub timeouts: Timeouts,
+    /// What HTTP may cost.
+    pub bounds: Bounds,
+    /// Connections begin with the PROXY protocol.
+    pub proxied: bool,
+    /// Connections are encrypted with this.
+    pub tls: Option<Tls>,
+    /// Threads that write the streams of plain HTTP/1.1. Without any, hyper does.
+    pub writers: usize,
+    /// What requests under way have after the streams were sent away, before they are cut off.
+    pub grace: Duration,
 }
 
-/// Serves on `listener` until `drained`; then no connection is accepted, requests under way have `grace`, and what is
-/// still open after that is cut off.
+/// Serves on `listener` until `stop`. Then no connection is accepted, those that are idle end, and those with a request
+/// under way with its answer. `leave` sends the streams away; what is still open after that and a grace is cut off.
 ///
 /// # Errors
 /// When the socket does not listen, or no thread can be had.
@@ -65,29 +71,37 @@ pub async fn serve(
     listener: TcpListener,
     options: Options,
     endpoint: impl Endpoint + 'static,
-    drained: impl Future<Output = ()>,
-    grace: Duration,
+    stop: impl Future<Output = ()>,
+    leave: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let service = Service {
+    let Options { sockets, most, timeouts, bounds, proxied, mut tls, writers, grace } = options;
+    let service = Arc::new(Service {
         endpoint: Arc::new(ToDynEndpoint(endpoint.map_to_response())),
-        http: http(),
-        writers: Arc::new(Writers::start(options.writers)?),
+        http: http::builder(bounds),
+        timeouts,
+        writers: Arc::new(Writers::start(writers)?),
+        refusal: Refusal::new(tls.is_some()),
+        proxied,
+        tls: tls.as_ref().map(|tls| tls.acceptor.clone()),
         address: listener.local_addr()?,
         finish: CancellationToken::new(),
         cut: CancellationToken::new(),
-    };
-    let connections = TaskTracker::new();
-    let mut door = Door::new(listener, options);
+    });
+    let (connections, mut door, places) = (TaskTracker::new(), Door::new(listener, sockets), Places::new(most));
     let accepting = async {
         loop {
             let (socket, peer) = door.accept().await;
-            connections.spawn(service.clone().connection(socket, peer));
+            match places.take() {
+                Some(place) => drop(connections.spawn(Arc::clone(&service).connection(socket, peer, place))),
+                None => service.refusal.refuse(socket, Full::Node),
+            }
         }
     };
-    tokio::select! { () = accepting => {}, () = drained => {} }
+    tokio::select! { () = accepting => {}, () = renew(tls.as_mut()) => {}, () = stop => {} }
     drop(door);
     service.finish.cancel();
     connections.close();
+    leave.await;
     if tokio::time::timeout(grace, connections.wait()).await.is_err() {
         service.cut.cancel();
         connections.wait().await;
@@ -96,49 +110,9 @@ pub async fn serve(
     Ok(())
 }
 
-/// HTTP/1.1, and HTTP/2 for clients that begin with it.
-fn http() -> Builder<TokioExecutor> {
-    let mut http = Builder::new(TokioExecutor::new());
-    http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(BUFFER);
-    http.http2().timer(TokioTimer::new()).max_header_list_size(BUFFER as u32).max_send_buf_size(BUFFER);
-    http
-}
-
-/// The connection goes on elsewhere.
-#[derive(Debug, thiserror::Error)]
-#[error("the stream was handed over")]
-struct HandedOver;
-
-impl Service {
-    /// Serves a connection to its end, or until it becomes a stream.
-    async fn connection(self, socket: TcpStream, peer: SocketAddr) {
-        let loan = Loan::new(socket);
-        self.serve(&loan, peer).await;
-        if let Some((socket, stream)) = loan.take_back() {
-            self.writers.take(socket, stream);
-        }
-    }
-
-    async fn serve(&self, loan: &Loan, peer: SocketAddr) {
-        let answer = service_fn(|request: hyper::Request<Incoming>| {
-            let (near, far) = (LocalAddr(self.address.into()), RemoteAddr(peer.into()));
-            let get = request.method() == Method::GET && request.version() == Version::HTTP_11;
-            let plain = get && self.writers.are_there();
-            let (endpoint, loan) = (Arc::clone(&self.endpoint), loan.clone());
-            async move {
-                let answer = endpoint.get_response((request, near, far, Scheme::HTTP).into()).await;
-                let answer = hyper::Response::from(answer);
-                // hyper writes nothing of an error.
-                if plain && loan.end_with(&answer) { Err(HandedOver) } else { Ok(answer) }
-            }
-        });
-        let connection = self.http.serve_connection_with_upgrades(TokioIo::new(loan.clone()), answer);
-        tokio::pin!(connection);
-        // How a connection ends is its client's affair.
-        tokio::select! {
-            _ = connection.as_mut() => return,
-            () = self.finish.cancelled() => connection.as_mut().graceful_shutdown(),
-        }
-        tokio::select! { _ = connection => {}, () = self.cut.cancelled() => {} }
+async fn renew(tls: Option<&mut Tls>) {
+    match tls {
+        Some(tls) => tls.renew().await,
+        None => future::pending().await,
     }
 }

@@ -12,6 +12,7 @@ use mio::net::TcpStream;
 
 use super::{
     handover::{Events, Handed},
+    places::Place,
     writers::Bell,
 };
 
@@ -28,6 +29,7 @@ pub(super) struct Outlet {
     waker: Waker,
     /// The socket takes no more for now.
     full: bool,
+    _place: Place,
 }
 
 /// How a turn went.
@@ -41,10 +43,10 @@ pub(super) enum Turn {
 }
 
 impl Outlet {
-    pub(super) fn new(socket: TcpStream, handed: Handed, bell: Arc<Bell>) -> Self {
+    pub(super) fn new(socket: TcpStream, handed: Handed, bell: Arc<Bell>, place: Place) -> Self {
         let Handed { head, events } = handed;
         let waker = Waker::from(Arc::clone(&bell));
-        Self { socket, events, rest: head, bell, waker, full: false }
+        Self { socket, events, rest: head, bell, waker, full: false, _place: place }
     }
 
     /// Writes what there is, once.

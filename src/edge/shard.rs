@@ -81,7 +81,7 @@ impl Shard {
         (!idle).then_some(Duration::ZERO)
     }
 
-    fn arrive(&mut self, Arrival { socket, handed }: Arrival) {
+    fn arrive(&mut self, Arrival { socket, handed, place }: Arrival) {
         let entry = self.outlets.vacant_entry();
         let key = entry.key();
         let mut socket = mio::net::TcpStream::from_std(socket);
@@ -91,7 +91,7 @@ impl Shard {
             return;
         }
         let bell = Arc::new(Bell::new(Arc::clone(&self.mailbox), key));
-        entry.insert(Outlet::new(socket, handed, bell));
+        entry.insert(Outlet::new(socket, handed, bell, place));
         self.ready.push(key);
     }
 

@@ -19,7 +19,7 @@ use mio::{Poll, Token, Waker};
 use tokio::{net::TcpStream, runtime::Handle};
 use tokio_util::task::TaskTracker;
 
-use super::{handover::Handed, shard::Shard};
+use super::{handover::Handed, places::Place, shard::Shard};
 
 /// The token of the mail; streams have smaller ones.
 pub(super) const MAIL: Token = Token(usize::MAX);
@@ -35,6 +35,7 @@ pub(super) struct Writers {
 pub(super) struct Arrival {
     pub(super) socket: std::net::TcpStream,
     pub(super) handed: Handed,
+    pub(super) place: Place,
 }
 
 /// What a writer is told.
@@ -87,10 +88,10 @@ impl Writers {
     }
 
     /// Gives a stream to one of them. Without a socket, which has failed then, the stream just ends.
-    pub(super) fn take(&self, socket: TcpStream, handed: Handed) {
+    pub(super) fn take(&self, socket: TcpStream, handed: Handed, place: Place) {
         let Ok(socket) = socket.into_std() else { return };
         let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.mailboxes.len();
-        self.mailboxes[turn].send(|mail| mail.arrivals.push(Arrival { socket, handed }));
+        self.mailboxes[turn].send(|mail| mail.arrivals.push(Arrival { socket, handed, place }));
     }
 
     /// Lets the streams end that have been sent away, for as long as `grace`, and then all of them.

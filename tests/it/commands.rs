@@ -193,22 +193,6 @@ async fn the_second_signal_ends_a_node_at_once() {
 }
 
 #[tokio::test]
-async fn while_it_sends_its_streams_away_a_node_answers_who_still_comes() {
-    let world = World::new().await;
-    let (node, mut streams) = draining(&world).await;
-    // A balancer that sends clients here must learn that it should not, and until then nobody may get an error.
-    let ready = node.get("/health/ready").await;
-    assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(ready.body["reasons"][0], "the node is shutting down");
-    assert_eq!(node.get("/health/live").await.status, StatusCode::OK);
-    let mut late = node.open("", None).await;
-    assert_eq!(soon("the end", late.try_next()).await, None);
-    assert!(late.retry.is_some());
-    node.say(message("still taken")).await;
-    assert_eq!(streams[15].next().await.content(), "still taken");
-}
-
-#[tokio::test]
 async fn a_node_that_still_waits_for_its_database_can_be_told_to_stop() {
     let mut command = Node::command("serve");
     command.env("DATABASE_URL", "postgres://127.0.0.1:1/db").env("REDIS_URL", "redis://127.0.0.1:1");

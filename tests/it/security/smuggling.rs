@@ -1,6 +1,9 @@
 //! One request is one request, as the proxy before a node sees it: what could be read in two ways is refused.
 
-use crate::support::{Node, SENDER, World, raw::exchange};
+use crate::support::{
+    Node, SENDER, World, message,
+    raw::{STREAM, ask, exchange, read_until},
+};
 
 /// A request that an attacker hides in another one.
 fn hidden() -> String {
@@ -75,11 +78,10 @@ async fn cwe_444_what_follows_a_stream_request_is_never_a_request() {
     for writers in ["1", "0"] {
         let world = World::new().await;
         let node = world.node_with(&[("WRITERS", writers)]).await;
-        let mut raw = crate::support::raw::Raw::connect(&node).await;
-        raw.send(format!("GET /stream HTTP/1.1\r\nHost: here\r\n\r\n{}", hidden())).await;
-        raw.until("resumed\":false}\n\n").await;
-        node.say(crate::support::message("told")).await;
-        raw.until("\"told\"").await;
+        let mut socket = ask(&node, format!("{STREAM}{}", hidden())).await;
+        read_until(&mut socket, "resumed\":false}\n\n").await;
+        node.say(message("told")).await;
+        read_until(&mut socket, "\"told\"").await;
         assert_eq!(smuggled(&world).await, 0, "WRITERS={writers}");
     }
 }

@@ -31,7 +31,11 @@ pub struct Answer {
 impl Node {
     /// Starts the program and waits until it listens.
     pub async fn start(world: &World, settings: &[(&str, &str)]) -> Self {
-        let mut command = Self::command("serve");
+        Self::run(Self::command("serve"), world, settings).await
+    }
+
+    /// Starts it by a command of one's own.
+    pub async fn run(mut command: Command, world: &World, settings: &[(&str, &str)]) -> Self {
         command.env("DATABASE_URL", &world.database_url).env("REDIS_URL", &world.redis_url);
         command.env("REDIS_PREFIX", &world.prefix).env("HOST", "127.0.0.1").env("PORT", "0");
         command.env("LOG", "warn").envs(settings.iter().copied());
