@@ -14,7 +14,8 @@ use crate::{
     health::Health,
     hub::Hub,
     intake::Intake,
-    redis::{self, Redis},
+    limit::{Limiter, Streams},
+    redis::{self, Line, Redis},
     relay::Relay,
     store::{Store, StoreError},
 };
@@ -29,6 +30,7 @@ const GRACE: Duration = Duration::from_secs(5);
 struct Node {
     store: Store,
     redis: Redis,
+    line: Line,
     hub: Hub,
     intake: Intake,
     relay: Relay,
@@ -38,11 +40,12 @@ struct Node {
 impl Node {
     fn new(store: Store, links: &Links, settings: &Settings, head: EventId) -> Result<Self> {
         let redis = Redis::new(&links.redis_url, &settings.feed.redis_prefix).context("REDIS_URL")?;
+        let line = Line::new(redis.clone(), settings.limits.redis_patience);
         let hub = Hub::new(settings.streams.options(), Arc::new(store.clone()), head);
         let intake = Intake::new(hub.clone(), store.clone());
         let relay = Relay::new(store.clone(), redis.clone(), settings.feed.options(name()));
         let health = Health::new(store.clone(), hub.clone(), intake.status(), relay.status());
-        Ok(Self { store, redis, hub, intake, relay, health })
+        Ok(Self { store, redis, line, hub, intake, relay, health })
     }
 
     fn api(&self, settings: &Settings) -> api::Parts {
@@ -52,7 +55,11 @@ impl Node {
             health: self.health.clone(),
             limits: settings.http.limits(),
             rooms: settings.streams.max_rooms,
-            gate: api::Gate {},
+            streams: Streams::new(settings.limits.max_streams_per_user),
+            gate: api::Gate {
+                proxies: settings.limits.proxies(),
+                limiter: Limiter::new(settings.limits.rates(), self.line.clone()),
+            },
         }
     }
 }

@@ -1,7 +1,9 @@
 //! The HTTP contract: one file per resource, errors in one form, the document made from the code.
 
 mod allow;
+mod budget;
 mod caller;
+mod client;
 mod events;
 mod failed;
 mod health;
@@ -16,10 +18,11 @@ use poem::{Endpoint, EndpointExt, Route, endpoint::make_sync, http::header};
 use poem_openapi::{OpenApiService, Tags};
 
 pub use caller::Gate;
+pub use client::{Proxies, ProxyHeader};
 pub use events::StreamEvent;
 pub use problem::{FieldError, Problem};
 
-use crate::{health::Health, hub::Hub, message::Limits, store::Store};
+use crate::{health::Health, hub::Hub, limit::Streams, message::Limits, store::Store};
 
 /// What every answer depends on.
 #[derive(Clone)]
@@ -34,6 +37,8 @@ pub struct Parts {
     pub limits: Limits,
     /// The most rooms in one stream's filter.
     pub rooms: usize,
+    /// How many streams each caller may have open.
+    pub streams: Streams,
     /// Who is let in.
     pub gate: Gate,
 }
@@ -51,9 +56,9 @@ enum Tag {
 type Apis = (message::MessageApi, stream::StreamApi, health::HealthApi);
 
 fn service(parts: Parts) -> OpenApiService<Apis, ()> {
-    let Parts { store, hub, health, limits, rooms, .. } = parts;
+    let Parts { store, hub, health, limits, rooms, streams, .. } = parts;
     let message = message::MessageApi { store, hub: hub.clone(), limits };
-    let apis = (message, stream::StreamApi { hub, rooms }, health::HealthApi { health });
+    let apis = (message, stream::StreamApi { hub, rooms, streams }, health::HealthApi { health });
     OpenApiService::new(apis, "Rowcast", env!("CARGO_PKG_VERSION"))
         .description("Messages are rows of a Postgres table; every change of them is streamed to every subscriber, once, in order.")
         .server("/")
@@ -71,6 +76,7 @@ pub fn routes(parts: Parts) -> impl Endpoint {
     // A byte of content is at most six in JSON (`\u0001`), and the other fields are small.
     let limit = wire::BodyLimit(parts.limits.content_bytes * 6 + 4096);
     let gate = parts.gate.clone();
+    let limited = gate.limiter.is_needed();
     let service = service(parts);
     let (docs, json, yaml) = (service.swagger_ui(), service.spec(), service.spec_yaml());
     let allow = Arc::new(allow::Allow::of(&json));
@@ -84,6 +90,9 @@ pub fn routes(parts: Parts) -> impl Endpoint {
             async move { allow.call(&endpoint, request).await }
         })
         .catch_all_error(problem::catch)
+        .around(move |endpoint, request| async move {
+            if limited { budget::tell(&*endpoint, request).await } else { endpoint.call(request).await }
+        })
 }
 
 fn text(content_type: &'static str, body: String) -> impl Endpoint {

@@ -4,6 +4,7 @@
 mod bad_requests;
 mod bus;
 mod capture;
+mod client_address;
 mod commands;
 mod demo;
 mod faults;
@@ -21,6 +22,7 @@ mod pace;
 mod pagination;
 mod posting_together;
 mod problems;
+mod rate_limits;
 mod readme;
 mod ready;
 mod resume;
