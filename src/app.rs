@@ -13,6 +13,7 @@ use crate::{
     edge,
     health::Health,
     hub::Hub,
+    idempotency::Once,
     intake::Intake,
     limit::{Limiter, Streams},
     redis::{self, Line, Redis},
@@ -55,6 +56,7 @@ impl Node {
             health: self.health.clone(),
             limits: settings.http.limits(),
             rooms: settings.streams.max_rooms,
+            once: Once::new(self.store.clone(), self.line.clone(), settings.limits.idempotency_keep),
             streams: Streams::new(settings.limits.max_streams_per_user),
             gate: api::Gate {
                 proxies: settings.limits.proxies(),

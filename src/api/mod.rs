@@ -22,7 +22,7 @@ pub use client::{Proxies, ProxyHeader};
 pub use events::StreamEvent;
 pub use problem::{FieldError, Problem};
 
-use crate::{health::Health, hub::Hub, limit::Streams, message::Limits, store::Store};
+use crate::{health::Health, hub::Hub, idempotency::Once, limit::Streams, message::Limits, store::Store};
 
 /// What every answer depends on.
 #[derive(Clone)]
@@ -37,6 +37,8 @@ pub struct Parts {
     pub limits: Limits,
     /// The most rooms in one stream's filter.
     pub rooms: usize,
+    /// Where messages are posted with keys.
+    pub once: Once,
     /// How many streams each caller may have open.
     pub streams: Streams,
     /// Who is let in.
@@ -56,8 +58,8 @@ enum Tag {
 type Apis = (message::MessageApi, stream::StreamApi, health::HealthApi);
 
 fn service(parts: Parts) -> OpenApiService<Apis, ()> {
-    let Parts { store, hub, health, limits, rooms, streams, .. } = parts;
-    let message = message::MessageApi { store, hub: hub.clone(), limits };
+    let Parts { store, hub, health, limits, rooms, once, streams, .. } = parts;
+    let message = message::MessageApi { store, once, hub: hub.clone(), limits };
     let apis = (message, stream::StreamApi { hub, rooms, streams }, health::HealthApi { health });
     OpenApiService::new(apis, "Rowcast", env!("CARGO_PKG_VERSION"))
         .description("Messages are rows of a Postgres table; every change of them is streamed to every subscriber, once, in order.")

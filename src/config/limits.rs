@@ -48,6 +48,11 @@ pub struct LimitSettings {
     /// there may be thousands of users
     #[arg(long, env, default_value_t = 0)]
     pub max_streams_per_user: usize,
+
+    /// How long a message that was posted with an `Idempotency-Key` can be posted again and is not written twice: longer
+    /// than a client tries; half a KiB in Redis each
+    #[arg(long, env, default_value = "24h", value_parser = span)]
+    pub idempotency_keep: Duration,
 }
 
 impl LimitSettings {

@@ -5,6 +5,7 @@
 mod bus;
 mod limit;
 mod line;
+mod memory;
 mod publish;
 
 use std::time::Duration;
@@ -12,6 +13,7 @@ use std::time::Duration;
 pub use bus::{Bus, subscribe};
 pub use limit::{Rate, Taken};
 pub use line::{Away, Line};
+pub use memory::Record;
 pub use publish::Publisher;
 
 /// How long a connection, and a command on it, may take: a road slower than this is closed, and the log is taken.

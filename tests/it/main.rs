@@ -10,6 +10,7 @@ mod demo;
 mod faults;
 mod first;
 mod handover;
+mod idempotency;
 mod large;
 mod layers;
 mod leading;
