@@ -13,8 +13,10 @@ use crate::{
     edge,
     health::Health,
     hub::Hub,
+    idempotency::Once,
     intake::Intake,
-    redis::{self, Redis},
+    limit::{Limiter, Streams},
+    redis::{self, Line, Redis},
     relay::Relay,
     store::{Store, StoreError},
 };
@@ -26,6 +28,7 @@ const RETRY: Duration = Duration::from_millis(250);
 struct Node {
     store: Store,
     redis: Redis,
+    line: Line,
     hub: Hub,
     intake: Intake,
     relay: Relay,
@@ -35,11 +38,12 @@ struct Node {
 impl Node {
     fn new(store: Store, links: &Links, settings: &Settings, head: EventId) -> Result<Self> {
         let redis = Redis::new(&links.redis_url, &settings.feed.redis_prefix).context("REDIS_URL")?;
+        let line = Line::new(redis.clone(), settings.limits.redis_patience);
         let hub = Hub::new(settings.streams.options(), Arc::new(store.clone()), head);
         let intake = Intake::new(hub.clone(), store.clone());
         let relay = Relay::new(store.clone(), redis.clone(), settings.feed.options(name()));
         let health = Health::new(store.clone(), hub.clone(), intake.status(), relay.status());
-        Ok(Self { store, redis, hub, intake, relay, health })
+        Ok(Self { store, redis, line, hub, intake, relay, health })
     }
 
     fn api(&self, settings: &Settings) -> api::Parts {
@@ -50,8 +54,13 @@ impl Node {
             limits: settings.http.limits(),
             rooms: settings.streams.max_rooms,
             body_timeout: settings.edge.body_timeout,
-            gate: api::Gate {},
             apart: settings.http.admin_port.is_some(),
+            once: Once::new(self.store.clone(), self.line.clone(), settings.limits.idempotency_keep),
+            streams: Streams::new(settings.limits.max_streams_per_user),
+            gate: api::Gate {
+                proxies: settings.limits.proxies(),
+                limiter: Limiter::new(settings.limits.rates(), self.line.clone()),
+            },
         }
     }
 }

@@ -41,6 +41,8 @@
 //! | [`relay`] | the leader's work: from the log to positions, from positions to the bus |
 //! | [`hub`] | ring, rooms, subscriptions: from a position to a subscriber |
 //! | [`intake`] | keeps the hub at the head, from the bus or from the log |
+//! | [`limit`] | how often each caller may ask, and how many streams it may have open |
+//! | [`idempotency`] | a message that is posted again under its key is written once |
 //! | [`health`] | whether changes come through, stage by stage; how every part of the node is |
 //! | [`api`] | the HTTP contract: resources, problems, the OpenAPI document |
 //! | [`edge`] | how connections come in, and how streams are written |
@@ -72,7 +74,9 @@ mod failpoint;
 pub mod frame;
 pub mod health;
 pub mod hub;
+pub mod idempotency;
 pub mod intake;
+pub mod limit;
 pub mod message;
 pub mod metrics;
 mod mistakes;

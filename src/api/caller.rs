@@ -7,11 +7,17 @@ use std::net::{IpAddr, Ipv4Addr};
 use poem::{Request, RequestBody, Result};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
-use crate::auth::Principal;
+use super::{budget, client::Proxies, problem::ApiError, wire};
+use crate::{auth::Principal, limit::Limiter};
 
 /// What decides who is let in.
 #[derive(Clone)]
-pub struct Gate {}
+pub struct Gate {
+    /// Who may say where a request comes from.
+    pub proxies: Proxies,
+    /// How often each caller may ask.
+    pub limiter: Limiter,
+}
 
 /// Who calls, and from where.
 pub(super) struct Caller {
@@ -28,10 +34,23 @@ impl<'a> ApiExtractor<'a> for Caller {
 
     async fn from_request(
         request: &'a Request,
-        _body: &mut RequestBody,
+        body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
     ) -> Result<Self> {
-        let _ = request;
-        Ok(Self { principal: Principal::anyone(), address: Ipv4Addr::LOCALHOST.into() })
+        let admitted = Self::admit(request).await;
+        if admitted.is_err() {
+            wire::forget(body).await;
+        }
+        Ok(admitted?)
+    }
+}
+
+impl Caller {
+    async fn admit(request: &Request) -> Result<Self, ApiError> {
+        let gate = request.data::<Gate>().ok_or_else(|| ApiError::Internal(anyhow::anyhow!("a route has no gate")))?;
+        let address = gate.proxies.client(request).unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+        let caller = Self { principal: Principal::anyone(), address };
+        budget::spend(&gate.limiter, request, &caller).await?;
+        Ok(caller)
     }
 }

@@ -6,7 +6,10 @@ use poem_openapi::{
     types::Type,
 };
 
-use super::problem::{ApiError, Problem};
+use super::{
+    budget,
+    problem::{ApiError, Problem},
+};
 
 /// The document's words on a status.
 const DOCUMENTED: [(u32, u16, &str); 11] = [
@@ -75,16 +78,13 @@ impl<const SET: u32> ApiResponse for Failed<SET> {
 
 fn meta(status: u16, description: &'static str) -> MetaResponse {
     let schema: MetaSchemaRef = Problem::schema_ref();
-    let headers = match status {
-        409 | 429 | 503 => vec![MetaHeader {
-            name: "Retry-After".to_owned(),
-            description: Some("Seconds to wait before trying again.".to_owned()),
-            required: true,
-            deprecated: false,
-            schema: u32::schema_ref(),
-        }],
-        _ => vec![],
-    };
+    let mut headers = Vec::new();
+    if matches!(status, 409 | 429 | 503) {
+        headers.push(header("Retry-After", "Seconds to wait before trying again.", true));
+    }
+    if status == 429 {
+        headers.extend(budget::HEADERS.map(|(name, words)| header(name, words, false)));
+    }
     MetaResponse {
         description,
         status: Some(status),
@@ -92,4 +92,10 @@ fn meta(status: u16, description: &'static str) -> MetaResponse {
         content: vec![MetaMediaType { content_type: "application/problem+json", schema }],
         headers,
     }
+}
+
+/// A header that holds a number.
+fn header(name: &str, description: &str, required: bool) -> MetaHeader {
+    let (name, description) = (name.to_owned(), Some(description.to_owned()));
+    MetaHeader { name, description, required, deprecated: false, schema: u32::schema_ref() }
 }

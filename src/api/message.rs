@@ -1,8 +1,9 @@
 //! `/message`: the rows, over HTTP. Writing only writes the row; the feed tells of it.
 
+use poem::Request;
 use poem_openapi::{
     ApiResponse, Object, OpenApi,
-    param::{Path, Query},
+    param::{Header, Path, Query},
 };
 use serde::Serialize;
 use uuid::Uuid;
@@ -18,6 +19,7 @@ use super::{
 use crate::{
     cursor::Cursor,
     hub::Hub,
+    idempotency::{Key, Once},
     message::{Limits, Message, MessagePatch, NewMessage, is_room},
     store::{self, Store},
 };
@@ -59,6 +61,9 @@ enum Posted {
         /// Where it is.
         #[oai(header = "Location")]
         String,
+        /// `true` where it was written before, under the same `Idempotency-Key`: this is the first answer again.
+        #[oai(header = "Idempotency-Replayed")]
+        Option<bool>,
     ),
 }
 
@@ -80,6 +85,8 @@ enum Deleted {
 pub(super) struct MessageApi {
     /// Where the rows are.
     pub store: Store,
+    /// Where they are written once, however often they are posted.
+    pub once: Once,
     /// Where the feed is.
     pub hub: Hub,
     /// How large a message may be.
@@ -119,13 +126,23 @@ impl MessageApi {
     #[oai(path = "/message", method = "post", operation_id = "postMessage")]
     async fn post(
         &self,
-        _caller: Caller,
+        request: &Request,
+        caller: Caller,
+        /// So that the message can be posted again when its answer is lost, and is written once: a text of your own choice
+        /// for each message, 1 to 255 visible ASCII characters, like a UUID. For a day, unless the server is set otherwise, a repeat
+        /// gets the first answer. Another message of the same sender under the same key is refused.
+        #[oai(name = "Idempotency-Key")]
+        idempotency_key: Header<Option<String>>,
         new: Wire<NewMessage>,
     ) -> Result<Posted, Failed<{ BODY | CALLER | CONFLICT | UNAVAILABLE }>> {
         check(new.0.validate_with_args(&self.limits))?;
-        let message = self.store.add(&new.0).await?;
+        let _ = idempotency_key.0;
+        let (message, was_there) = match key(request)? {
+            None => (self.store.add(&new.0).await?, false),
+            Some(key) => self.once.post(caller.principal.subject.as_deref(), &key, &new.0).await?,
+        };
         let location = format!("/message/{}", message.id);
-        Ok(Posted::Created(Wire(message), location))
+        Ok(Posted::Created(Wire(message), location, was_there.then_some(true)))
     }
 
     /// Read one message.
@@ -174,6 +191,19 @@ impl MessagePage {
         let last = messages.last().filter(|_| has_more);
         let next_cursor = last.map(|last| Cursor { created_date: last.created_date, id: Some(last.id) }.to_string());
         Self { messages, next_cursor, has_more }
+    }
+}
+
+/// The name of the header under whose value a message is written once.
+pub(super) const KEY: &str = "Idempotency-Key";
+
+/// The key that a message is posted with. One that cannot be read is refused: without it a repeat would be written again.
+fn key(request: &Request) -> Result<Option<Key>, ApiError> {
+    let mut keys = request.headers().get_all(KEY).iter();
+    match (keys.next(), keys.next()) {
+        (None, _) => Ok(None),
+        (Some(key), None) => Key::try_from(key.as_bytes()).map(Some).map_err(|error| ApiError::field(KEY, error)),
+        _ => Err(ApiError::field(KEY, "must be given once")),
     }
 }
 

@@ -1,7 +1,9 @@
 //! The HTTP contract: one file per resource, errors in one form, the document made from the code.
 
 mod allow;
+mod budget;
 mod caller;
+mod client;
 mod counted;
 mod events;
 mod failed;
@@ -22,10 +24,11 @@ use poem::{
 use poem_openapi::{OpenApi, OpenApiService, Tags};
 
 pub use caller::Gate;
+pub use client::{Proxies, ProxyHeader};
 pub use events::StreamEvent;
 pub use problem::{FieldError, Problem};
 
-use crate::{health::Health, hub::Hub, message::Limits, store::Store};
+use crate::{health::Health, hub::Hub, idempotency::Once, limit::Streams, message::Limits, store::Store};
 
 /// What every answer depends on.
 #[derive(Clone)]
@@ -42,6 +45,10 @@ pub struct Parts {
     pub rooms: usize,
     /// How long the body of a request may take.
     pub body_timeout: Duration,
+    /// Where messages are posted with keys.
+    pub once: Once,
+    /// How many streams each caller may have open.
+    pub streams: Streams,
     /// Who is let in.
     pub gate: Gate,
     /// Whether metrics and the report are served elsewhere (see [`admin`]).
@@ -65,9 +72,9 @@ type Outer = (message::MessageApi, stream::StreamApi, health::HealthApi);
 type Inner = (health::ReportApi, metrics::MetricsApi);
 
 fn outer(parts: &Parts) -> Outer {
-    let Parts { store, hub, health, limits, rooms, .. } = parts.clone();
-    let message = message::MessageApi { store, hub: hub.clone(), limits };
-    (message, stream::StreamApi { hub, rooms }, health::HealthApi { health })
+    let Parts { store, hub, health, limits, rooms, once, streams, .. } = parts.clone();
+    let message = message::MessageApi { store, once, hub: hub.clone(), limits };
+    (message, stream::StreamApi { hub, rooms, streams }, health::HealthApi { health })
 }
 
 fn inner(health: &Health) -> Inner {
@@ -112,6 +119,7 @@ fn routes_of<T: OpenApi + 'static>(service: OpenApiService<T, ()>, parts: Parts)
     // A byte of content is at most six in JSON (`\u0001`), and the other fields are small.
     let limit = wire::BodyLimit { bytes: parts.limits.content_bytes * 6 + 4096, time: parts.body_timeout };
     let gate = parts.gate;
+    let limited = gate.limiter.is_needed();
     let (docs, json, yaml) = (service.swagger_ui(), service.spec(), service.spec_yaml());
     let allow = Arc::new(allow::Allow::of(&json));
     let paths = Arc::clone(&allow);
@@ -125,6 +133,9 @@ fn routes_of<T: OpenApi + 'static>(service: OpenApiService<T, ()>, parts: Parts)
             async move { allow.call(&endpoint, request).await }
         })
         .catch_all_error(problem::catch)
+        .around(move |endpoint, request| async move {
+            if limited { budget::tell(&*endpoint, request).await } else { endpoint.call(request).await }
+        })
         .around(move |endpoint, request| {
             let paths = Arc::clone(&paths);
             async move { counted::call(&paths, &endpoint, request).await }

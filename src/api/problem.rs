@@ -14,7 +14,8 @@ use poem_openapi::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{hub::Refused, store::StoreError};
+use super::message::KEY;
+use crate::{hub::Refused, idempotency, store::StoreError};
 
 /// How long a client waits before it repeats what may work later, in seconds.
 const RETRY_AFTER: u32 = 1;
@@ -223,6 +224,16 @@ impl From<StoreError> for ApiError {
 impl From<Refused> for ApiError {
     fn from(error: Refused) -> Self {
         Self::Unavailable(error.into())
+    }
+}
+
+impl From<idempotency::Refused> for ApiError {
+    fn from(error: idempotency::Refused) -> Self {
+        match error {
+            idempotency::Refused::Reused => Self::field(KEY, error),
+            idempotency::Refused::Forgetful(_) => Self::Unavailable(error.into()),
+            idempotency::Refused::Store(error) => error.into(),
+        }
     }
 }
 

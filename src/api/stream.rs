@@ -4,6 +4,7 @@
 //! will pass is a 200 that ends: the client comes back by itself, with its position.
 
 use bytes::Bytes;
+use futures_util::StreamExt;
 use poem::{IntoResponse, Request, Response, http::header};
 use poem_openapi::{
     ApiResponse, OpenApi,
@@ -25,7 +26,12 @@ use crate::{
     change::EventId,
     edge::Offer,
     hub::{Hub, Refused, ring::Filter},
+    limit::{Streams, Who},
 };
+
+/// When a caller that has its most streams may try again, in seconds: one that it has lost is noticed by the system, which
+/// takes its time.
+const FULL_RETRY: u32 = 5;
 
 /// A stream of events.
 pub(super) enum EventStream {
@@ -83,6 +89,8 @@ pub(super) struct StreamApi {
     pub hub: Hub,
     /// The most rooms in one stream's filter.
     pub rooms: usize,
+    /// How many streams each caller may have open.
+    pub streams: Streams,
 }
 
 #[OpenApi(tag = "Tag::Stream")]
@@ -92,7 +100,7 @@ impl StreamApi {
     async fn stream(
         &self,
         request: &Request,
-        _caller: Caller,
+        caller: Caller,
         /// Only changes in this room; may be given several times.
         #[oai(default)]
         room: Query<Vec<String>>,
@@ -104,10 +112,15 @@ impl StreamApi {
     ) -> Result<EventStream, Failed<{ CALLER | INVALID }>> {
         let _ = last_event_id_header.0;
         let from = position(request, last_event_id.0)?;
-        let subscribed = self.hub.subscribe(from, self.filter(room.0)?).await;
-        Ok(match subscribed {
-            Ok(subscription) => EventStream::Feed(Offer::new(subscription)),
-            Err(refused) => come_back(&refused),
+        let filter = self.filter(room.0)?;
+        let who = || Who::of(caller.principal.subject.as_deref(), caller.address);
+        let too_many = |_| ApiError::TooMany { what: "too many streams are open", seconds: FULL_RETRY };
+        let place = self.streams.enter(who).map_err(too_many)?;
+        Ok(match (self.hub.subscribe(from, filter).await, place) {
+            (Ok(subscription), None) => EventStream::Feed(Offer::new(subscription)),
+            // The stream holds its place until it is dropped, however it ends.
+            (Ok(subscription), Some(place)) => EventStream::Feed(Offer::new(subscription.inspect(move |_| _ = &place))),
+            (Err(refused), _) => come_back(&refused),
         })
     }
 

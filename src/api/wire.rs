@@ -17,7 +17,7 @@ use serde::{
     Serialize,
     de::{DeserializeOwned, IgnoredAny},
 };
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::problem::{ApiError, FieldError};
 
@@ -73,9 +73,20 @@ async fn read(body: Body, limit: BodyLimit) -> Result<Vec<u8>, ApiError> {
     if bytes.len() <= limit.bytes {
         return Ok(bytes);
     }
+    forget_rest(body).await;
+    Err(ApiError::TooLarge)
+}
+
+/// Reads and forgets the body of a request that is refused for something else, for the same reason.
+pub(super) async fn forget(body: &mut RequestBody) {
+    if let Ok(body) = body.take() {
+        forget_rest(body.into_async_read()).await;
+    }
+}
+
+async fn forget_rest(body: impl AsyncRead + Unpin) {
     let mut rest = body.take(FORGOTTEN);
     let _ = tokio::time::timeout(PATIENCE, tokio::io::copy(&mut rest, &mut tokio::io::sink())).await;
-    Err(ApiError::TooLarge)
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {

@@ -5,6 +5,7 @@ mod database;
 mod edge;
 mod feed;
 mod http;
+mod limits;
 mod log;
 mod streams;
 mod values;
@@ -16,6 +17,7 @@ pub use database::DatabaseSettings;
 pub use edge::EdgeSettings;
 pub use feed::FeedSettings;
 pub use http::HttpSettings;
+pub use limits::LimitSettings;
 pub use log::{LogFormat, LogSettings};
 pub use streams::StreamSettings;
 use values::{postgres, redis};
@@ -60,6 +62,9 @@ pub struct Settings {
     /// How connections come in.
     #[command(flatten)]
     pub edge: EdgeSettings,
+    /// What each caller may ask for.
+    #[command(flatten)]
+    pub limits: LimitSettings,
     /// What streams may be.
     #[command(flatten)]
     pub streams: StreamSettings,

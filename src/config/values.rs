@@ -1,9 +1,11 @@
 //! How a setting's text is read: each reader says what it must be like.
 
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 use bytesize::ByteSize;
 use sqlx::postgres::PgConnectOptions;
+
+use crate::limit::Rate;
 
 pub(super) fn size(bytes: ByteSize) -> usize {
     usize::try_from(bytes.as_u64()).unwrap_or(usize::MAX)
@@ -64,4 +66,21 @@ pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
 pub(super) fn log_filter(text: &str) -> Result<String, String> {
     tracing_subscriber::EnvFilter::try_new(text).map_err(|error| error.to_string())?;
     Ok(text.to_owned())
+}
+
+/// Redis counts in whole microseconds: with more than so many a second, it would give noticeably less than is asked for.
+const FASTEST: u32 = 100_000;
+
+/// The longest time in which a rate is given: no counter of Redis overflows.
+const MONTH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+pub(super) fn rate(text: &str) -> Result<Rate, String> {
+    let given = text.split_once('/').and_then(|(most, time)| Some((most.parse().ok()?, span(time).ok()?)));
+    let given = given.filter(|(_, span)| *span <= MONTH);
+    let (most, span): (NonZeroU32, Duration) =
+        given.ok_or("must be a number in a time of 30days at most, like 100/1s or 600/1min")?;
+    if span.as_secs_f64() * f64::from(FASTEST) < f64::from(most.get()) {
+        return Err(format!("must be at most {FASTEST} a second"));
+    }
+    Ok(Rate { most, span })
 }

@@ -85,6 +85,7 @@ impl Metrics {
             registry: to,
         };
         known(&metrics.connections_refused, &["node", "address"]);
+        known(&metrics.rate_limited, &["read", "write", "stream", "open_streams"]);
         metrics
     }
 

@@ -3,11 +3,17 @@
 //! Redis may lose any message, and all it holds. Positions show it, the log repairs it; nothing here tries harder.
 
 mod bus;
+mod limit;
+mod line;
+mod memory;
 mod publish;
 
 use std::time::Duration;
 
 pub use bus::{Bus, subscribe};
+pub use limit::{Rate, Taken};
+pub use line::{Away, Line};
+pub use memory::Record;
 pub use publish::Publisher;
 
 /// How long a connection, and a command on it, may take: a road slower than this is closed, and the log is taken.

@@ -35,7 +35,7 @@ const TOGETHER: &str = "with given as materialized (
 
 /// Moves the sequence past every id in the table. Where others have done so just now it stays: it would give ids again
 /// that they have taken since.
-const SKIP_IDS: &str = "select setval(s.name, m.id)
+pub(super) const SKIP_IDS: &str = "select setval(s.name, m.id)
       from (select pg_get_serial_sequence('messages', 'id')::regclass as name) s, (select max(id) as id from messages) m
      where m.id > coalesce(pg_sequence_last_value(s.name), 0)";
 

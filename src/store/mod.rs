@@ -5,6 +5,7 @@
 
 pub mod bell;
 mod insert;
+mod keyed;
 pub mod leader;
 mod log;
 mod messages;
@@ -22,7 +23,7 @@ use sqlx::{
 };
 
 pub use messages::Query;
-pub use posts::Together;
+pub use posts::{Share, Together};
 pub use retention::{Keep, Trimmed};
 pub use tick::{Cut, Head};
 pub use usage::{Pool, Usage};

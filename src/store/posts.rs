@@ -47,8 +47,13 @@ pub struct Together {
 pub(super) struct Post {
     pub(super) new: NewMessage,
     answer: oneshot::Sender<Result<Message, StoreError>>,
-    /// Its share of what may wait, until it is answered.
-    _share: [OwnedSemaphorePermit; 2],
+    _share: Share,
+}
+
+/// A post's share of what may wait, until it is answered.
+#[derive(Debug)]
+pub struct Share {
+    _permits: [OwnedSemaphorePermit; 2],
 }
 
 impl Post {
@@ -98,20 +103,29 @@ impl Posts {
         &self,
         new: NewMessage,
     ) -> Result<(oneshot::Receiver<Result<Message, StoreError>>, bool), StoreError> {
-        // What is larger than all that may wait can still wait alone.
-        let bytes = u32::try_from(bytes(&new).min(self.bounds.waiting_bytes)).unwrap_or(u32::MAX);
-        let place = Arc::clone(&self.places).try_acquire_owned();
-        let share = place.and_then(|place| Ok([place, Arc::clone(&self.bytes).try_acquire_many_owned(bytes)?]));
-        let share = share.map_err(|_| {
-            METRICS.posts.refused.inc();
-            StoreError::Crowded
-        })?;
+        let share = self.share(&new)?;
         let (answer, answered) = oneshot::channel();
         let mut state = self.state();
         state.gathered.push_back(Post { new, answer, _share: share });
         let free = state.writers < self.bounds.writers;
         state.writers += usize::from(free);
         Ok((answered, free))
+    }
+
+    /// Takes a post's share of what may wait.
+    ///
+    /// # Errors
+    /// [`StoreError::Crowded`].
+    pub(super) fn share(&self, new: &NewMessage) -> Result<Share, StoreError> {
+        // What is larger than all that may wait can still wait alone.
+        let bytes = u32::try_from(bytes(new).min(self.bounds.waiting_bytes)).unwrap_or(u32::MAX);
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        let permits = place.and_then(|place| Ok([place, Arc::clone(&self.bytes).try_acquire_many_owned(bytes)?]));
+        let refused = |_| {
+            METRICS.posts.refused.inc();
+            StoreError::Crowded
+        };
+        permits.map(|permits| Share { _permits: permits }).map_err(refused)
     }
 
     /// What a writer does: it writes group after group, and ends when nothing is left.

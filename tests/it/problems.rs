@@ -63,6 +63,7 @@ fn kind(status: u16) -> &'static str {
         413 => "too-large",
         415 => "media-type",
         422 => "invalid",
+        429 => "too-many",
         503 => "unavailable",
         other => panic!("no problem has the status {other}"),
     }
