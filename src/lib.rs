@@ -23,7 +23,7 @@
 //!
 //! # The route of a subscriber
 //!
-//! `GET /stream` with a `Last-Event-ID` → [`api`] reads the position → [`hub`] attaches a cursor → behind the ring the
+//! `GET /stream` with a `Last-Event-ID` → [`auth`] says who it is → [`api`] reads the position, and what may be read → [`hub`] attaches a cursor → behind the ring the
 //! cursor reads pages of the log (through [`change::History`]), in the ring it takes what is there, at the head it waits.
 //! It is one loop; a client that comes back and a client that is slow are the same, but that who comes back goes at a pace
 //! until it is at the head.
@@ -47,7 +47,7 @@
 //! | [`config`], `mistakes` | settings, and all that is wrong with them at once |
 //! | [`app`] | builds the parts, runs them, stops them in order |
 //! | `failpoint` | where a test lets the process die |
-//! | [`cli`], [`dev`], [`demo`] | the commands; private servers to try it out; a file of messages to look at |
+//! | [`cli`], [`dev`], [`demo`], `token` | the commands; private servers to try it out; a file of messages to look at; tokens |
 //!
 //! # What never happens
 //!
@@ -80,3 +80,4 @@ pub mod redis;
 pub mod relay;
 pub mod store;
 pub mod timestamp;
+mod token;

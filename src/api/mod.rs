@@ -2,11 +2,13 @@
 
 mod allow;
 mod caller;
+mod carriers;
 mod events;
 mod failed;
 mod health;
 mod message;
 mod problem;
+mod rights;
 mod stream;
 mod wire;
 
@@ -16,6 +18,7 @@ use poem::{Endpoint, EndpointExt, Route, endpoint::make_sync, http::header};
 use poem_openapi::{OpenApiService, Tags};
 
 pub use caller::Gate;
+pub use carriers::{COOKIE, Carriers};
 pub use events::StreamEvent;
 pub use problem::{FieldError, Problem};
 

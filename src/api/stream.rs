@@ -20,8 +20,10 @@ use super::{
     failed::{CALLER, Failed, INVALID},
     message::check_room,
     problem::ApiError,
+    rights,
 };
 use crate::{
+    auth::Principal,
     change::EventId,
     edge::Offer,
     hub::{Hub, Refused, ring::Filter},
@@ -92,7 +94,7 @@ impl StreamApi {
     async fn stream(
         &self,
         request: &Request,
-        _caller: Caller,
+        caller: Caller<true>,
         /// Only changes in this room; may be given several times.
         #[oai(default)]
         room: Query<Vec<String>>,
@@ -104,25 +106,40 @@ impl StreamApi {
     ) -> Result<EventStream, Failed<{ CALLER | INVALID }>> {
         let _ = last_event_id_header.0;
         let from = position(request, last_event_id.0)?;
-        let subscribed = self.hub.subscribe(from, self.filter(room.0)?).await;
+        let filter = self.filter(&caller.principal, room.0)?;
+        let subscribed = self.hub.subscribe(from, filter, caller.principal.until).await;
         Ok(match subscribed {
             Ok(subscription) => EventStream::Feed(Offer::new(subscription)),
             Err(refused) => come_back(&refused),
         })
     }
 
-    fn filter(&self, mut rooms: Vec<String>) -> Result<Filter, ApiError> {
+    fn filter(&self, caller: &Principal, mut rooms: Vec<String>) -> Result<Filter, ApiError> {
         for room in &rooms {
             check_room(Some(room))?;
+            rights::read(caller, room)?;
+        }
+        if rooms.is_empty() {
+            return self.all(caller);
         }
         rooms.sort_unstable();
         rooms.dedup();
         match rooms.len() {
-            0 => Ok(Filter::All),
             given if given > self.rooms => {
                 Err(ApiError::field("room", format!("may be given at most {} times, is {given}", self.rooms)))
             }
             _ => Ok(Filter::Rooms(rooms)),
+        }
+    }
+
+    /// All that the caller may read.
+    fn all(&self, caller: &Principal) -> Result<Filter, ApiError> {
+        match rights::rooms(caller)? {
+            None => Ok(Filter::All),
+            Some(rooms) if rooms.len() > self.rooms => Err(ApiError::Forbidden(
+                "the token allows more rooms than one stream may have: name some with `room`".to_owned(),
+            )),
+            Some(rooms) => Ok(Filter::Rooms(rooms)),
         }
     }
 }

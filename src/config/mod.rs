@@ -5,6 +5,7 @@ mod database;
 mod edge;
 mod feed;
 mod http;
+mod identity;
 mod log;
 mod streams;
 mod values;
@@ -16,8 +17,11 @@ pub use database::DatabaseSettings;
 pub use edge::EdgeSettings;
 pub use feed::FeedSettings;
 pub use http::HttpSettings;
+pub use identity::{IdentitySettings, Secret};
+pub(crate) use identity::{pattern, secret};
 pub use log::{LogFormat, LogSettings};
 pub use streams::StreamSettings;
+pub(crate) use values::span;
 use values::{postgres, redis};
 
 use crate::store;
@@ -57,6 +61,9 @@ pub struct Settings {
     /// Where HTTP is served.
     #[command(flatten)]
     pub http: HttpSettings,
+    /// Who may call.
+    #[command(flatten)]
+    pub identity: IdentitySettings,
     /// How connections come in.
     #[command(flatten)]
     pub edge: EdgeSettings,

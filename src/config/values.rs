@@ -28,7 +28,7 @@ pub(super) fn bytes(text: &str) -> Result<ByteSize, String> {
     }
 }
 
-pub(super) fn span(text: &str) -> Result<Duration, String> {
+pub(crate) fn span(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(span) if !span.is_zero() => Ok(span),
         _ => Err("must be a time like 250ms, 15s or 3days".to_owned()),
@@ -52,4 +52,8 @@ pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
 pub(super) fn log_filter(text: &str) -> Result<String, String> {
     tracing_subscriber::EnvFilter::try_new(text).map_err(|error| error.to_string())?;
     Ok(text.to_owned())
+}
+
+pub(super) fn wait(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|_| "must be a time like 0s, 250ms or 5s".to_owned())
 }

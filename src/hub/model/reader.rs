@@ -81,7 +81,7 @@ impl Reader {
             return;
         }
         let (mine, from, filter) = (hub.clone(), self.at, self.filter.clone());
-        self.line = Line::Coming(Box::pin(async move { mine.subscribe(from, filter).await }));
+        self.line = Line::Coming(Box::pin(async move { mine.subscribe(from, filter, None).await }));
         self.coming = Coming { from, heads: Some((hub.head(), list.head())), troubles: list.troubles() };
         (self.sleeper, self.events, self.stage) = (Sleeper::default(), Events::default(), Stage::Silent);
         self.read(hub, list);
