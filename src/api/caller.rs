@@ -53,7 +53,12 @@ impl<'a, const STREAM: bool> ApiExtractor<'a> for Caller<STREAM> {
             flows: None,
             openid_connect_url: None,
         };
-        let header = scheme("http", "A JWT in the `Authorization` header.", None, None);
+        let header = scheme(
+            "http",
+            "A JWT in the `Authorization` header. A server without a key to check it by asks for none, and takes no notice of one.",
+            None,
+            None,
+        );
         let header = MetaSecurityScheme { scheme: Some("bearer"), bearer_format: Some("JWT"), ..header };
         registry.create_security_scheme("bearer", header);
         let words = "The same in a cookie, if the server is not set to another name; what writes must come from the server's own site.";

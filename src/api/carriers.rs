@@ -66,7 +66,7 @@ impl Carriers {
     fn is_ours(&self, origin: &str, request: &Request) -> bool {
         let named = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
         // HTTP/2 has the host in the address.
-        let host = named.or_else(|| request.uri().authority().map(|authority| authority.as_str()));
+        let host = named.or_else(|| request.uri().authority().map(poem::http::uri::Authority::as_str));
         let here =
             origin.split_once("://").is_some_and(|(_, site)| host.is_some_and(|host| site.eq_ignore_ascii_case(host)));
         here || self.origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))

@@ -102,7 +102,7 @@ impl MessageApi {
         /// How many messages to return.
         #[oai(default = "page_size", validator(minimum(value = "1"), maximum(value = "100")))]
         limit: Query<u64>,
-        /// Only messages of this room.
+        /// Only messages of this room; without it, of all that the token allows, if it names them.
         #[oai(validator(pattern = "^[A-Za-z0-9_.:@-]{1,64}$"))]
         room: Query<Option<String>>,
         /// Only messages of this sender.

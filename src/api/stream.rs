@@ -95,7 +95,7 @@ impl StreamApi {
         &self,
         request: &Request,
         caller: Caller<true>,
-        /// Only changes in this room; may be given several times.
+        /// Only changes in this room; may be given several times. Without it, in all that the token allows, if it names them.
         #[oai(default)]
         room: Query<Vec<String>>,
         /// The last event that was seen, like `1-42`, or a `Feed-Position`; what came after it is sent first.

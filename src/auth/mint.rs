@@ -27,6 +27,9 @@ pub struct Grant {
     pub issuer: Option<String>,
 }
 
+/// Reads a private key of one kind.
+type Reader = fn(&[u8]) -> Result<EncodingKey, Error>;
+
 /// Signs tokens. Its Debug shows nothing of the key.
 #[derive(Debug)]
 pub struct Signer {
@@ -42,7 +45,7 @@ impl Signer {
 
     /// Signs with a private key in PEM: RSA, or P-256, P-384 or Ed25519 in PKCS#8.
     pub fn private(pem: &str) -> Option<Self> {
-        let kinds: [(fn(&[u8]) -> Result<EncodingKey, Error>, Algorithm); 4] = [
+        let kinds: [(Reader, Algorithm); 4] = [
             (EncodingKey::from_ec_pem, Algorithm::ES256),
             (EncodingKey::from_ec_pem, Algorithm::ES384),
             (EncodingKey::from_ed_pem, Algorithm::EdDSA),

@@ -25,7 +25,7 @@ pub struct IdentitySettings {
 
     /// Where an issuer has its public keys, as a JWK set; over https, since who can change them can sign tokens
     #[arg(long, env, hide_env_values = true, value_name = "URL", value_parser = http_url)]
-    pub jwt_jwks_url: Option<String>,
+    pub jwt_jwks_url: Option<Secret>,
 
     /// How often they are fetched
     #[arg(long, env, default_value = "10min", value_parser = span)]
@@ -104,8 +104,8 @@ impl IdentitySettings {
         let keys = keys.into_iter().filter_map(|(name, key)| Some((name, key?)));
         Auth::new(Options {
             keys: keys.collect(),
-            jwks: self.jwt_jwks_url.clone().map(|url| JwksOptions {
-                url,
+            jwks: self.jwt_jwks_url.as_ref().map(|url| JwksOptions {
+                url: url.expose().to_owned(),
                 max_age: self.jwt_jwks_max_age,
                 stale: self.jwt_jwks_stale,
                 pause: self.jwt_jwks_pause,
@@ -139,10 +139,11 @@ fn public_key(text: &str) -> Result<Key, String> {
     Key::public(&pem).ok_or_else(|| "must be a public key (RSA, P-256, P-384 or Ed25519) in PEM".to_owned())
 }
 
-fn http_url(text: &str) -> Result<String, String> {
+/// It may hold a password.
+fn http_url(text: &str) -> Result<Secret, String> {
     let url = reqwest::Url::parse(text).ok();
     let url = url.filter(|url| ["http", "https"].contains(&url.scheme()) && url.has_host());
-    url.map(String::from).ok_or_else(|| "must be like https://issuer/.well-known/jwks.json".to_owned())
+    url.map(|url| Secret(url.into())).ok_or_else(|| "must be like https://issuer/.well-known/jwks.json".to_owned())
 }
 
 fn algorithm(text: &str) -> Result<Algorithm, String> {

@@ -1,5 +1,7 @@
 //! Ring, log and bus against a plain list: whatever happens, in whatever order, each subscriber is told the list.
 
+#[path = "expiry_tests.rs"]
+mod expiry;
 #[path = "model/feed.rs"]
 mod feed;
 #[path = "model/list.rs"]
