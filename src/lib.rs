@@ -55,6 +55,7 @@
 //! - A position is never given twice, never moved, never skipped: a hole is a loss, and is filled from the log.
 //! - Nothing is published, or shown, before its position is durable.
 //! - A subscriber has no queue. Its memory does not grow with its slowness.
+//! - A token that is not accepted is never no token, and no stream outlives the token that opened it.
 //! - A stream never pretends to be complete: what cannot be told is a `reset`.
 //! - The words know no adapter, the adapters no engine, the engine no HTTP. The hub knows neither SQL nor Redis.
 
