@@ -70,6 +70,11 @@ impl World {
                 self.list.trouble();
                 self.hub.0.slots().bye(0, 1);
             }
+            Step::Expire => {
+                self.list.trouble();
+                let end = Instant::now() + Duration::from_secs(7200);
+                assert_eq!(self.hub.0.slots().expire(end), None);
+            }
         }
     }
 
