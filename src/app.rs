@@ -8,6 +8,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     api,
+    auth::Auth,
     change::{EventId, History},
     config::{Links, Settings},
     edge,
@@ -33,6 +34,7 @@ struct Node {
     intake: Intake,
     relay: Relay,
     health: Health,
+    auth: Auth,
 }
 
 impl Node {
@@ -43,7 +45,8 @@ impl Node {
         let intake = Intake::new(hub.clone(), store.clone());
         let relay = Relay::new(store.clone(), redis.clone(), settings.feed.options(name()));
         let health = Health::new(store.clone(), hub.clone(), intake.status(), relay.status());
-        Ok(Self { store, redis, line, hub, intake, relay, health })
+        let auth = settings.identity.auth()?;
+        Ok(Self { store, redis, line, hub, intake, relay, health, auth })
     }
 
     fn api(&self, settings: &Settings) -> api::Parts {
@@ -58,6 +61,8 @@ impl Node {
             once: Once::new(self.store.clone(), self.line.clone(), settings.limits.idempotency_keep),
             streams: Streams::new(settings.limits.max_streams_per_user),
             gate: api::Gate {
+                auth: self.auth.clone(),
+                carriers: settings.identity.carriers().into(),
                 proxies: settings.limits.proxies(),
                 limiter: Limiter::new(settings.limits.rates(), self.line.clone()),
             },
@@ -110,6 +115,9 @@ pub async fn run(
     };
     let extent = extent?;
     let node = Node::new(store.clone(), links, settings, EventId::new(extent.generation, extent.head))?;
+    if node.auth.is_open() {
+        tracing::warn!("anyone may read and write all messages: no token is asked for (see JWT_SECRET)");
+    }
     let (api, hub, health) = (node.api(settings), node.hub.clone(), node.health.clone());
     let (feed, tasks) = feed(node, settings);
     if let Some(listener) = listeners.admin {
@@ -142,8 +150,12 @@ fn feed(node: Node, settings: &Settings) -> (CancellationToken, TaskTracker) {
     let bus = redis::subscribe(node.redis, stop.clone());
     tasks.spawn(node.intake.run(bus, stop.clone()));
     tasks.spawn(node.relay.run(stop.clone()));
-    let (every, until) = (settings.streams.keep_alive, stop.clone());
-    tasks.spawn(async move { until.run_until_cancelled(node.hub.keep_alive(every)).await });
+    let (every, until, hub) = (settings.streams.keep_alive, stop.clone(), node.hub.clone());
+    tasks.spawn(async move { until.run_until_cancelled(hub.keep_alive(every)).await });
+    let until = stop.clone();
+    tasks.spawn(async move { until.run_until_cancelled(node.hub.expire()).await });
+    let until = stop.clone();
+    tasks.spawn(async move { until.run_until_cancelled(node.auth.run()).await });
     tasks.close();
     (stop, tasks)
 }

@@ -19,6 +19,7 @@ use crate::{
     demo::{self, DemoArgs},
     dev::Services,
     mistakes,
+    token::TokenArgs,
 };
 
 /// A Postgres change-feed message broadcaster: messages are rows of a table, and every change of them reaches every
@@ -38,6 +39,8 @@ enum Command {
     Dev(DevArgs),
     /// Bring the database's schema up to date and exit
     Migrate(MigrateArgs),
+    /// Print a token for a server that asks for one
+    Token(TokenArgs),
     /// Print the OpenAPI document
     Openapi(OpenapiArgs),
     /// Ask a running server whether it is ready: exit status 0 if so, 1 if not
@@ -147,6 +150,7 @@ impl Command {
                 log_to_stderr(&settings);
                 app::migrate(&links, &settings).await
             }
+            Self::Token(args) => args.run(),
             Self::Openapi(OpenapiArgs { yaml }) => openapi(yaml),
             Self::Healthcheck(args) => healthcheck(&args).await,
             Self::Demo(args) => demo::run(args).await,

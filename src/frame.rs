@@ -93,6 +93,11 @@ pub fn bye() -> Bytes {
     notice(None, &Notice::Bye { message: "The server is going away; reconnect to go on" })
 }
 
+/// The token that opened the stream is no longer valid: come back with a new one.
+pub fn expired() -> Bytes {
+    notice(None, &Notice::Bye { message: "The token has expired; reconnect with a new one to go on" })
+}
+
 /// Moves the position of a client that had nothing to see, without an event.
 pub fn moved(to: EventId) -> Bytes {
     format!("id: {to}\n\n").into()

@@ -23,7 +23,7 @@
 //!
 //! # The route of a subscriber
 //!
-//! `GET /stream` with a `Last-Event-ID` → [`api`] reads the position → [`hub`] attaches a cursor → behind the ring the
+//! `GET /stream` with a `Last-Event-ID` → [`auth`] says who it is → [`api`] reads the position, and what may be read → [`hub`] attaches a cursor → behind the ring the
 //! cursor reads pages of the log (through [`change::History`]), in the ring it takes what is there, at the head it waits.
 //! It is one loop; a client that comes back and a client that is slow are the same, but that who comes back goes at a pace
 //! until it is at the head.
@@ -49,7 +49,7 @@
 //! | [`config`], `mistakes` | settings, and all that is wrong with them at once |
 //! | [`app`] | builds the parts, runs them, stops them in order |
 //! | `failpoint` | where a test lets the process die |
-//! | [`cli`], [`dev`], [`demo`] | the commands; private servers to try it out; a file of messages to look at |
+//! | [`cli`], [`dev`], [`demo`], `token` | the commands; private servers to try it out; a file of messages to look at; tokens |
 //!
 //! # What never happens
 //!
@@ -57,6 +57,7 @@
 //! - A position is never given twice, never moved, never skipped: a hole is a loss, and is filled from the log.
 //! - Nothing is published, or shown, before its position is durable.
 //! - A subscriber has no queue. Its memory does not grow with its slowness.
+//! - A token that is not accepted is never no token, and no stream outlives the token that opened it.
 //! - A stream never pretends to be complete: what cannot be told is a `reset`.
 //! - The words know no adapter, the adapters no engine, the engine no HTTP. The hub knows neither SQL nor Redis.
 
@@ -84,3 +85,4 @@ pub mod redis;
 pub mod relay;
 pub mod store;
 pub mod timestamp;
+mod token;

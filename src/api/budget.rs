@@ -10,7 +10,7 @@ use std::{
 
 use poem::{Endpoint, IntoResponse, Request, Response, Result, http::Method};
 
-use super::{caller::Caller, problem::ApiError};
+use super::problem::ApiError;
 use crate::limit::{Group, Limiter, Refused, Standing, Who};
 
 /// The headers of an answer, with what the document says of them.
@@ -42,8 +42,7 @@ pub(super) async fn tell<E: Endpoint>(endpoint: &E, mut request: Request) -> Res
 ///
 /// # Errors
 /// When its caller asks too often.
-pub(super) async fn spend(limiter: &Limiter, request: &Request, caller: &Caller) -> Result<(), ApiError> {
-    let who = || Who::of(caller.principal.subject.as_deref(), caller.address);
+pub(super) async fn spend(limiter: &Limiter, request: &Request, who: impl FnOnce() -> Who) -> Result<(), ApiError> {
     let (standing, refused) = match limiter.count(group(request), who).await {
         Ok(None) => return Ok(()),
         Ok(Some(standing)) => (standing, Ok(())),

@@ -31,7 +31,7 @@ pub enum StreamEvent {
     /// What came in between cannot be told.
     #[oai(mapping = "reset")]
     Reset(Reset),
-    /// The server goes away.
+    /// The stream ends: the server goes away, or the token has expired.
     #[oai(mapping = "bye")]
     Bye(Bye),
 }
@@ -145,7 +145,7 @@ pub struct Reset {
     pub reread: String,
 }
 
-/// Come back: another server goes on from the last id.
+/// Come back, with a new token if the old one has expired: the stream goes on from the last id.
 #[derive(Debug, Object)]
 pub struct Bye {
     /// For people.

@@ -14,6 +14,7 @@ use super::{
     caller::Caller,
     failed::{BODY, CALLER, CONFLICT, Failed, INVALID, NOT_FOUND, UNAVAILABLE},
     problem::ApiError,
+    rights,
     wire::{Wire, check},
 };
 use crate::{
@@ -21,11 +22,14 @@ use crate::{
     hub::Hub,
     idempotency::{Key, Once},
     message::{Limits, Message, MessagePatch, NewMessage, is_room},
-    store::{self, Store},
+    store::{self, Seen, Store, StoreError, Within},
 };
 
 /// Messages in a page, where the client does not say.
 const PAGE: u64 = 20;
+
+/// How often a message is looked at that moves while it is to be changed.
+const LOOKS: usize = 5;
 
 /// A page of messages, newest first.
 #[derive(Debug, Serialize, Object)]
@@ -99,13 +103,13 @@ impl MessageApi {
     #[oai(path = "/message", method = "get", operation_id = "listMessages")]
     async fn list(
         &self,
-        _caller: Caller,
+        caller: Caller,
         /// Where the last page ended (its `next_cursor`), or an RFC 3339 timestamp: only messages older than that.
         cursor: Query<Option<String>>,
         /// How many messages to return.
         #[oai(default = "page_size", validator(minimum(value = "1"), maximum(value = "100")))]
         limit: Query<u64>,
-        /// Only messages of this room.
+        /// Only messages of this room; without it, of all that the token allows, if it names them.
         #[oai(validator(pattern = "^[A-Za-z0-9_.:@-]{1,64}$"))]
         room: Query<Option<String>>,
         /// Only messages of this sender.
@@ -113,11 +117,11 @@ impl MessageApi {
     ) -> Result<Listed, Failed<{ CALLER | INVALID | UNAVAILABLE }>> {
         let after = cursor.0.as_deref().map(str::parse::<Cursor>).transpose();
         let after = after.map_err(|error| ApiError::field("cursor", error))?;
-        let room = room.0;
         check_room(room.as_deref())?;
+        let within = within(&caller, room.0)?;
         // Before the page is read: whatever the page lacks comes after this position.
         let position = self.hub.head().to_string();
-        let query = store::Query { after, room, sender_id: sender_id.0, limit: limit.0 as i64 + 1 };
+        let query = store::Query { after, within, sender_id: sender_id.0, limit: limit.0 as i64 + 1 };
         let messages = self.store.page(&query).await?;
         Ok(Listed::Page(Wire(MessagePage::cut(messages, limit.0 as usize)), position))
     }
@@ -136,6 +140,7 @@ impl MessageApi {
         new: Wire<NewMessage>,
     ) -> Result<Posted, Failed<{ BODY | CALLER | CONFLICT | UNAVAILABLE }>> {
         check(new.0.validate_with_args(&self.limits))?;
+        rights::post(&caller.principal, &new.0.room, new.0.sender_id)?;
         let _ = idempotency_key.0;
         let (message, was_there) = match key(request)? {
             None => (self.store.add(&new.0).await?, false),
@@ -149,23 +154,24 @@ impl MessageApi {
     #[oai(path = "/message/:id", method = "get", operation_id = "getMessage")]
     async fn get(
         &self,
-        _caller: Caller,
+        caller: Caller,
         id: Path<i64>,
     ) -> Result<One, Failed<{ CALLER | INVALID | NOT_FOUND | UNAVAILABLE }>> {
-        let message = self.store.get(id.0).await?.ok_or(ApiError::NoMessage(id.0))?;
-        Ok(One::Message(Wire(message)))
+        Ok(One::Message(Wire(self.readable(&caller, id.0).await?)))
     }
 
     /// Change a message's text or file.
     #[oai(path = "/message/:id", method = "patch", operation_id = "patchMessage")]
     async fn patch(
         &self,
-        _caller: Caller,
+        caller: Caller,
         id: Path<i64>,
         patch: Wire<MessagePatch>,
     ) -> Result<One, Failed<{ BODY | CALLER | NOT_FOUND | UNAVAILABLE }>> {
         check(patch.0.validate_with_args(&self.limits))?;
-        let message = self.store.patch(id.0, &patch.0).await?.ok_or(ApiError::NoMessage(id.0))?;
+        let (store, patch) = (&self.store, &patch.0);
+        let write = |seen: Option<Seen>| async move { store.patch(id.0, patch, seen.as_ref()).await };
+        let message = self.change(&caller, id.0, write).await?;
         Ok(One::Message(Wire(message)))
     }
 
@@ -173,13 +179,53 @@ impl MessageApi {
     #[oai(path = "/message/:id", method = "delete", operation_id = "deleteMessage")]
     async fn delete(
         &self,
-        _caller: Caller,
+        caller: Caller,
         id: Path<i64>,
     ) -> Result<Deleted, Failed<{ CALLER | INVALID | NOT_FOUND | UNAVAILABLE }>> {
-        match self.store.delete(id.0).await? {
-            true => Ok(Deleted::Gone),
-            false => Err(ApiError::NoMessage(id.0).into()),
+        let store = &self.store;
+        let delete = |seen: Option<Seen>| async move {
+            let gone = store.delete(id.0, seen.as_ref()).await?;
+            Ok(gone.then_some(Deleted::Gone))
+        };
+        Ok(self.change(&caller, id.0, delete).await?)
+    }
+}
+
+impl MessageApi {
+    /// A message that the caller may read: any other is not there.
+    async fn readable(&self, caller: &Caller, id: i64) -> Result<Message, ApiError> {
+        let message = self.store.get(id).await?;
+        message.filter(|message| caller.principal.may_read(&message.room)).ok_or(ApiError::NoMessage(id))
+    }
+
+    /// Changes a message that the caller may change. The right was judged by the message as it was then; so only that one
+    /// is changed, and if it is another by now, it is judged anew.
+    async fn change<T, F>(&self, caller: &Caller, id: i64, change: impl Fn(Option<Seen>) -> F) -> Result<T, ApiError>
+    where
+        F: Future<Output = Result<Option<T>, StoreError>>,
+    {
+        if caller.principal.is_anyone() {
+            return change(None).await?.ok_or(ApiError::NoMessage(id));
         }
+        for _ in 0..LOOKS {
+            let Message { room, sender_id, .. } = self.readable(caller, id).await?;
+            rights::change(&caller.principal, &room, sender_id)?;
+            if let Some(changed) = change(Some(Seen { room, sender_id })).await? {
+                return Ok(changed);
+            }
+        }
+        Err(ApiError::Unavailable(anyhow::anyhow!("message {id} moves from room to room")))
+    }
+}
+
+/// The rooms whose messages are listed.
+fn within(caller: &Caller, room: Option<String>) -> Result<Within, ApiError> {
+    match room {
+        Some(room) => {
+            rights::read(&caller.principal, &room)?;
+            Ok(Within::Room(room))
+        }
+        None => Ok(rights::rooms(&caller.principal)?.map_or(Within::Everything, Within::Rooms)),
     }
 }
 

@@ -3,6 +3,7 @@
 mod allow;
 mod budget;
 mod caller;
+mod carriers;
 mod client;
 mod counted;
 mod events;
@@ -11,6 +12,7 @@ mod health;
 mod message;
 mod metrics;
 mod problem;
+mod rights;
 mod stream;
 mod wire;
 
@@ -24,6 +26,7 @@ use poem::{
 use poem_openapi::{OpenApi, OpenApiService, Tags};
 
 pub use caller::Gate;
+pub use carriers::{COOKIE, Carriers};
 pub use client::{Proxies, ProxyHeader};
 pub use events::StreamEvent;
 pub use problem::{FieldError, Problem};

@@ -15,7 +15,7 @@ use poem_openapi::{
 use serde::{Deserialize, Serialize};
 
 use super::message::KEY;
-use crate::{hub::Refused, idempotency, store::StoreError};
+use crate::{auth::AuthError, hub::Refused, idempotency, store::StoreError};
 
 /// How long a client waits before it repeats what may work later, in seconds.
 const RETRY_AFTER: u32 = 1;
@@ -66,9 +66,9 @@ pub enum ApiError {
     /// The path does not know the method.
     #[error("this path does not answer this method; see /docs")]
     Method,
-    /// No token, or one that is not accepted: why, as a client may read it.
+    /// No token, or one that is not accepted.
     #[error("{0}")]
-    Unauthorized(&'static str),
+    Unauthorized(AuthError),
     /// The token does not allow it.
     #[error("{0}")]
     Forbidden(String),
@@ -202,8 +202,26 @@ impl ResponseError for ApiError {
         match self {
             Self::Unavailable(_) | Self::Conflict(_) => response.header(header::RETRY_AFTER, RETRY_AFTER).body(body),
             Self::TooMany { seconds, .. } => response.header(header::RETRY_AFTER, *seconds).body(body),
-            Self::Unauthorized(_) => response.header(header::WWW_AUTHENTICATE, "Bearer").body(body),
+            Self::Unauthorized(error) => response.header(header::WWW_AUTHENTICATE, challenge(*error)).body(body),
             _ => response.body(body),
+        }
+    }
+}
+
+/// What `WWW-Authenticate` says (RFC 6750, 3): nothing of an error where there was no token.
+fn challenge(error: AuthError) -> String {
+    match error {
+        AuthError::Missing => "Bearer".to_owned(),
+        AuthError::Several => format!("Bearer error=\"invalid_request\", error_description=\"{error}\""),
+        _ => format!("Bearer error=\"invalid_token\", error_description=\"{error}\""),
+    }
+}
+
+impl From<AuthError> for ApiError {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::KeysAway => Self::Unavailable(error.into()),
+            _ => Self::Unauthorized(error),
         }
     }
 }

@@ -21,8 +21,10 @@ use super::{
     failed::{CALLER, Failed, INVALID},
     message::check_room,
     problem::ApiError,
+    rights,
 };
 use crate::{
+    auth::Principal,
     change::EventId,
     edge::Offer,
     hub::{Hub, Refused, ring::Filter},
@@ -100,8 +102,8 @@ impl StreamApi {
     async fn stream(
         &self,
         request: &Request,
-        caller: Caller,
-        /// Only changes in this room; may be given several times.
+        caller: Caller<true>,
+        /// Only changes in this room; may be given several times. Without it, in all that the token allows, if it names them.
         #[oai(default)]
         room: Query<Vec<String>>,
         /// The last event that was seen, like `1-42`, or a `Feed-Position`; what came after it is sent first.
@@ -112,11 +114,11 @@ impl StreamApi {
     ) -> Result<EventStream, Failed<{ CALLER | INVALID }>> {
         let _ = last_event_id_header.0;
         let from = position(request, last_event_id.0)?;
-        let filter = self.filter(room.0)?;
+        let filter = self.filter(&caller.principal, room.0)?;
         let who = || Who::of(caller.principal.subject.as_deref(), caller.address);
         let too_many = |_| ApiError::TooMany { what: "too many streams are open", seconds: FULL_RETRY };
         let place = self.streams.enter(who).map_err(too_many)?;
-        Ok(match (self.hub.subscribe(from, filter).await, place) {
+        Ok(match (self.hub.subscribe(from, filter, caller.principal.until).await, place) {
             (Ok(subscription), None) => EventStream::Feed(Offer::new(subscription)),
             // The stream holds its place until it is dropped, however it ends.
             (Ok(subscription), Some(place)) => EventStream::Feed(Offer::new(subscription.inspect(move |_| _ = &place))),
@@ -124,18 +126,32 @@ impl StreamApi {
         })
     }
 
-    fn filter(&self, mut rooms: Vec<String>) -> Result<Filter, ApiError> {
+    fn filter(&self, caller: &Principal, mut rooms: Vec<String>) -> Result<Filter, ApiError> {
         for room in &rooms {
             check_room(Some(room))?;
+            rights::read(caller, room)?;
+        }
+        if rooms.is_empty() {
+            return self.all(caller);
         }
         rooms.sort_unstable();
         rooms.dedup();
         match rooms.len() {
-            0 => Ok(Filter::All),
             given if given > self.rooms => {
                 Err(ApiError::field("room", format!("may be given at most {} times, is {given}", self.rooms)))
             }
             _ => Ok(Filter::Rooms(rooms)),
+        }
+    }
+
+    /// All that the caller may read.
+    fn all(&self, caller: &Principal) -> Result<Filter, ApiError> {
+        match rights::rooms(caller)? {
+            None => Ok(Filter::All),
+            Some(rooms) if rooms.len() > self.rooms => Err(ApiError::Forbidden(
+                "the token allows more rooms than one stream may have: name some with `room`".to_owned(),
+            )),
+            Some(rooms) => Ok(Filter::Rooms(rooms)),
         }
     }
 }

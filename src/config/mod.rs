@@ -5,6 +5,7 @@ mod database;
 mod edge;
 mod feed;
 mod http;
+mod identity;
 mod limits;
 mod log;
 mod streams;
@@ -17,9 +18,12 @@ pub use database::DatabaseSettings;
 pub use edge::EdgeSettings;
 pub use feed::FeedSettings;
 pub use http::HttpSettings;
+pub use identity::{IdentitySettings, Secret};
+pub(crate) use identity::{pattern, secret};
 pub use limits::LimitSettings;
 pub use log::{LogFormat, LogSettings};
 pub use streams::StreamSettings;
+pub(crate) use values::span;
 use values::{postgres, redis};
 
 use crate::store;
@@ -59,6 +63,9 @@ pub struct Settings {
     /// Where HTTP is served.
     #[command(flatten)]
     pub http: HttpSettings,
+    /// Who may call.
+    #[command(flatten)]
+    pub identity: IdentitySettings,
     /// How connections come in.
     #[command(flatten)]
     pub edge: EdgeSettings,

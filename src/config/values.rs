@@ -30,7 +30,7 @@ pub(super) fn bytes(text: &str) -> Result<ByteSize, String> {
     }
 }
 
-pub(super) fn span(text: &str) -> Result<Duration, String> {
+pub(crate) fn span(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(span) if !span.is_zero() => Ok(span),
         _ => Err("must be a time like 250ms, 15s or 3days".to_owned()),
@@ -83,4 +83,8 @@ pub(super) fn rate(text: &str) -> Result<Rate, String> {
         return Err(format!("must be at most {FASTEST} a second"));
     }
     Ok(Rate { most, span })
+}
+
+pub(super) fn wait(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|_| "must be a time like 0s, 250ms or 5s".to_owned())
 }

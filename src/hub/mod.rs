@@ -25,6 +25,10 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout_at},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -118,6 +122,8 @@ struct Shared {
     batch: Batch,
     /// Held to add, remove or list subscribers; they are woken after it is let go.
     slots: Mutex<Slots>,
+    /// Someone has come whose time ends.
+    ends: Notify,
     closing: CancellationToken,
     resumed: AtomicU64,
     resets: AtomicU64,
@@ -133,6 +139,7 @@ impl Hub {
             ring: RwLock::new(Ring::new(options.ring, head)),
             batch: Batch::default(),
             slots: Mutex::default(),
+            ends: Notify::new(),
             closing: CancellationToken::new(),
             resumed: AtomicU64::new(0),
             resets: AtomicU64::new(0),
@@ -206,12 +213,17 @@ impl Hub {
         everyone.iter().for_each(|slot| slot.waker.wake());
     }
 
-    /// Attaches a subscriber at the head, or where it left off.
+    /// Attaches a subscriber at the head, or where it left off; `until` then, if there is an end.
     ///
     /// # Errors
     /// [`Refused`]: at the bound, while closing, or when the log that must judge `from` cannot be read.
-    pub async fn subscribe(&self, from: Option<EventId>, filter: Filter) -> Result<Subscription, Refused> {
-        let subscription = Subscription::attach(&self.0, filter)?;
+    pub async fn subscribe(
+        &self,
+        from: Option<EventId>,
+        filter: Filter,
+        until: Option<Instant>,
+    ) -> Result<Subscription, Refused> {
+        let subscription = Subscription::attach(&self.0, filter, until)?;
         // Looked at after the place is taken: whoever is attached later than this sees the closing.
         if self.0.closing.is_cancelled() {
             return Err(Refused::Closing);
@@ -227,6 +239,19 @@ impl Hub {
         for part in (0..PARTS).cycle() {
             timer.tick().await;
             self.0.slots().beat(part, PARTS);
+        }
+    }
+
+    /// Sends away those whose time is over; runs until it is dropped.
+    pub async fn expire(&self) {
+        loop {
+            let next = self.0.slots().expire(Instant::now());
+            let come = self.0.ends.notified();
+            match next {
+                // It may be that one has come who goes earlier.
+                Some(next) => drop(timeout_at(next, come).await),
+                None => come.await,
+            }
         }
     }
 

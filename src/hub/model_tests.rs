@@ -1,5 +1,7 @@
 //! Ring, log and bus against a plain list: whatever happens, in whatever order, each subscriber is told the list.
 
+#[path = "expiry_tests.rs"]
+mod expiry;
 #[path = "model/feed.rs"]
 mod feed;
 #[path = "model/list.rs"]
@@ -67,6 +69,11 @@ impl World {
             Step::Bye => {
                 self.list.trouble();
                 self.hub.0.slots().bye(0, 1);
+            }
+            Step::Expire => {
+                self.list.trouble();
+                let end = Instant::now() + Duration::from_secs(7200);
+                assert_eq!(self.hub.0.slots().expire(end), None);
             }
         }
     }

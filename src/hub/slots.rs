@@ -1,7 +1,7 @@
 //! Who is subscribed, by room: whom a change wakes.
 //!
 //! A change costs the subscribers of its room, not all of the node. A slot holds no data: only how to wake its
-//! subscriber, and two things the node may have to say to it.
+//! subscriber, and the few things the node may have to say to it.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -13,6 +13,7 @@ use std::{
 
 use futures_util::task::AtomicWaker;
 use slab::Slab;
+use tokio::time::Instant;
 
 use super::ring::Filter;
 
@@ -22,8 +23,10 @@ pub(super) struct Slot {
     pub(super) waker: AtomicWaker,
     /// A keep-alive is due, if nothing else was written.
     pub(super) beat: AtomicBool,
-    /// The node goes away.
+    /// It is to go.
     pub(super) bye: AtomicBool,
+    /// It is to go because its time is over, and not because the node goes away.
+    pub(super) expired: AtomicBool,
 }
 
 impl Slot {
@@ -41,6 +44,8 @@ pub(super) struct Slots {
     /// they came finds the system's own records of them faster.
     everything: BTreeSet<usize>,
     rooms: HashMap<String, BTreeSet<usize>>,
+    /// Those whose time ends, the next one first: one timer serves them all, and who has no end takes nothing here.
+    ends: BTreeSet<(Instant, usize)>,
 }
 
 impl Slots {
@@ -48,9 +53,10 @@ impl Slots {
         self.slots.len()
     }
 
-    pub(super) fn add(&mut self, filter: &Filter) -> (usize, Arc<Slot>) {
+    pub(super) fn add(&mut self, filter: &Filter, until: Option<Instant>) -> (usize, Arc<Slot>) {
         let slot = Arc::new(Slot::default());
         let key = self.slots.insert(Arc::clone(&slot));
+        self.ends.extend(until.map(|until| (until, key)));
         match filter {
             Filter::All => drop(self.everything.insert(key)),
             Filter::Rooms(rooms) => {
@@ -62,8 +68,11 @@ impl Slots {
         (key, slot)
     }
 
-    pub(super) fn remove(&mut self, key: usize, filter: &Filter) {
+    pub(super) fn remove(&mut self, key: usize, filter: &Filter, until: Option<Instant>) {
         self.slots.remove(key);
+        if let Some(until) = until {
+            self.ends.remove(&(until, key));
+        }
         self.everything.remove(&key);
         let Filter::Rooms(rooms) = filter else { return };
         for room in rooms {
@@ -98,6 +107,21 @@ impl Slots {
         for slot in self.part(part, parts) {
             slot.tell(&slot.bye);
         }
+    }
+
+    /// Says good-bye to those whose time is over; when the next one's will be.
+    pub(super) fn expire(&mut self, now: Instant) -> Option<Instant> {
+        while let Some(&(until, key)) = self.ends.first() {
+            if until > now {
+                return Some(until);
+            }
+            self.ends.pop_first();
+            if let Some(slot) = self.slots.get(key) {
+                slot.expired.store(true, Ordering::Release);
+                slot.tell(&slot.bye);
+            }
+        }
+        None
     }
 
     fn part(&self, part: usize, parts: usize) -> impl Iterator<Item = &Arc<Slot>> {

@@ -13,7 +13,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, future::BoxFuture};
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 use super::{
     Refused, Shared,
@@ -31,8 +31,9 @@ use crate::{
 /// is not the write itself.
 const SAMPLE: usize = 64;
 
-/// Why a subscription ends by itself: the node goes away, or the log cannot be read.
+/// Why a subscription ends by itself: the node goes away, its time is over, or the log cannot be read.
 const BYE: &str = "bye";
+const EXPIRED: &str = "expired";
 const LOG: &str = "log";
 
 type Fetch = BoxFuture<'static, Result<Arc<Page>, PastUnavailable>>;
@@ -41,6 +42,8 @@ type Fetch = BoxFuture<'static, Result<Arc<Page>, PastUnavailable>>;
 pub struct Subscription {
     shared: Arc<Shared>,
     filter: Filter,
+    /// When it is to end.
+    until: Option<Instant>,
     key: usize,
     slot: Arc<Slot>,
     generation: Generation,
@@ -73,14 +76,17 @@ struct Behind {
 
 impl Subscription {
     /// Takes a place at the head. From here on nothing passes by unseen.
-    pub(super) fn attach(shared: &Arc<Shared>, filter: Filter) -> Result<Self, Refused> {
+    pub(super) fn attach(shared: &Arc<Shared>, filter: Filter, until: Option<Instant>) -> Result<Self, Refused> {
         let (key, slot) = {
             let mut slots = shared.slots();
             if slots.len() >= shared.options.subscribers {
                 return Err(Refused::Full);
             }
-            slots.add(&filter)
+            slots.add(&filter, until)
         };
+        if until.is_some() {
+            shared.ends.notify_one();
+        }
         let head = {
             let mut ring = shared.write_ring();
             ring.watch(&filter);
@@ -89,6 +95,7 @@ impl Subscription {
         Ok(Self {
             shared: Arc::clone(shared),
             filter,
+            until,
             key,
             slot,
             generation: head.generation,
@@ -323,8 +330,9 @@ impl Subscription {
         // First the waker, then the look: whatever comes in between wakes.
         self.slot.waker.register(cx.waker());
         if self.ended.is_none() && self.slot.bye.load(Ordering::Acquire) {
-            self.ended = Some(BYE);
-            return Poll::Ready(Some(frame::bye()));
+            let expired = self.slot.expired.load(Ordering::Acquire);
+            self.ended = Some(if expired { EXPIRED } else { BYE });
+            return Poll::Ready(Some(if expired { frame::expired() } else { frame::bye() }));
         }
         self.wait(cx)
     }
@@ -373,7 +381,7 @@ impl Stream for Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.shared.slots().remove(self.key, &self.filter);
+        self.shared.slots().remove(self.key, &self.filter, self.until);
         self.shared.write_ring().unwatch(&self.filter);
     }
 }

@@ -11,16 +11,36 @@ use crate::{
 };
 
 /// Which messages a page is made of.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Query {
     /// Only what comes after this place, newest first.
     pub after: Option<Cursor>,
-    /// Only this room.
-    pub room: Option<String>,
+    /// Only these rooms.
+    pub within: Within,
     /// Only this sender.
     pub sender_id: Option<Uuid>,
     /// The most messages.
     pub limit: i64,
+}
+
+/// Which rooms a page is made of.
+#[derive(Debug, Clone)]
+pub enum Within {
+    /// All of them.
+    Everything,
+    /// One.
+    Room(String),
+    /// Several, each once.
+    Rooms(Vec<String>),
+}
+
+/// What of a message decided that it may be changed: it is changed only if that is still so.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// The room it was in.
+    pub room: String,
+    /// Who had written it.
+    pub sender_id: Uuid,
 }
 
 // One text per shape, so that each has a plan with its own index.
@@ -36,6 +56,16 @@ const PAGE_SENDER: &str = "select id, room, content, file, created_date, updated
 const PAGE_BOTH: &str = "select id, room, content, file, created_date, updated_date, sender_id from messages
      where (created_date, id) < ($1, $2) and room = $4 and sender_id = $5
      order by created_date desc, id desc limit $3";
+// One range of the index for each room, however many messages lie between those of the rooms.
+const PAGE_ROOMS: &str = "select m.id, m.room, m.content, m.file, m.created_date, m.updated_date, m.sender_id
+     from unnest($4::text[]) as one(room) cross join lateral (
+         select id, room, content, file, created_date, updated_date, sender_id from messages
+         where (created_date, id) < ($1, $2) and room = one.room
+         order by created_date desc, id desc limit $3) as m
+     order by m.created_date desc, m.id desc limit $3";
+const PAGE_ROOMS_SENDER: &str = "select id, room, content, file, created_date, updated_date, sender_id from messages
+     where (created_date, id) < ($1, $2) and room = any($4) and sender_id = $5
+     order by created_date desc, id desc limit $3";
 
 impl Store {
     /// The messages that match, newest first.
@@ -47,13 +77,14 @@ impl Store {
             Some(Cursor { created_date, id }) => (created_date, id.unwrap_or(i64::MIN)),
             None => (DateTime::<Utc>::MAX_UTC.min(END_OF_TIME), i64::MAX),
         };
-        let rows = match (&query.room, query.sender_id) {
-            (None, None) => sqlx::query_as(PAGE).bind(before).bind(id).bind(query.limit),
-            (Some(room), None) => sqlx::query_as(PAGE_ROOM).bind(before).bind(id).bind(query.limit).bind(room),
-            (None, Some(sender)) => sqlx::query_as(PAGE_SENDER).bind(before).bind(id).bind(query.limit).bind(sender),
-            (Some(room), Some(sender)) => {
-                sqlx::query_as(PAGE_BOTH).bind(before).bind(id).bind(query.limit).bind(room).bind(sender)
-            }
+        let of = |text| sqlx::query_as(text).bind(before).bind(id).bind(query.limit);
+        let rows = match (&query.within, query.sender_id) {
+            (Within::Everything, None) => of(PAGE),
+            (Within::Everything, Some(sender)) => of(PAGE_SENDER).bind(sender),
+            (Within::Room(room), None) => of(PAGE_ROOM).bind(room),
+            (Within::Room(room), Some(sender)) => of(PAGE_BOTH).bind(room).bind(sender),
+            (Within::Rooms(rooms), None) => of(PAGE_ROOMS).bind(rooms),
+            (Within::Rooms(rooms), Some(sender)) => of(PAGE_ROOMS_SENDER).bind(rooms).bind(sender),
         };
         self.in_time(rows.fetch_all(&self.http)).await
     }
@@ -69,28 +100,36 @@ impl Store {
         self.in_time(row.bind(id).fetch_optional(&self.http)).await
     }
 
-    /// Changes a message, if it is there; the message as it is then.
+    /// Changes a message, if it is there and as it was `seen`; the message as it is then.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn patch(&self, id: i64, patch: &MessagePatch) -> Result<Option<Message>, StoreError> {
+    pub async fn patch(
+        &self,
+        id: i64,
+        patch: &MessagePatch,
+        seen: Option<&Seen>,
+    ) -> Result<Option<Message>, StoreError> {
         let row = sqlx::query_as(
             "update messages set content = coalesce($2, content), file = case when $3 then $4 else file end
-             where id = $1
+             where id = $1 and ($5::text is null or (room = $5 and sender_id = $6))
              returning id, room, content, file, created_date, updated_date, sender_id",
         );
         let given = !matches!(patch.file, MaybeUndefined::Undefined);
         let row = row.bind(id).bind(&patch.content).bind(given).bind(patch.file.value());
+        let row = row.bind(seen.map(|seen| &seen.room)).bind(seen.map(|seen| seen.sender_id));
         self.in_time(row.fetch_optional(&self.http)).await
     }
 
-    /// Deletes a message; whether it was there.
+    /// Deletes a message; whether it was there, and as it was `seen`.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn delete(&self, id: i64) -> Result<bool, StoreError> {
-        let delete = sqlx::query("delete from messages where id = $1").bind(id).execute(&self.http);
-        let done = self.in_time(delete).await?;
+    pub async fn delete(&self, id: i64, seen: Option<&Seen>) -> Result<bool, StoreError> {
+        let delete =
+            sqlx::query("delete from messages where id = $1 and ($2::text is null or (room = $2 and sender_id = $3))");
+        let delete = delete.bind(id).bind(seen.map(|seen| &seen.room)).bind(seen.map(|seen| seen.sender_id));
+        let done = self.in_time(delete.execute(&self.http)).await?;
         Ok(done.rows_affected() > 0)
     }
 }

@@ -1,9 +1,10 @@
 //! A subscriber, and the judge of what it is told: the bytes alone, against the list.
 
-use std::{pin::Pin, task::Poll};
+use std::{pin::Pin, task::Poll, time::Duration};
 
 use futures_util::{Stream, future::BoxFuture};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::{WRITE_BYTES, list::List, sleeper::Sleeper};
 use crate::{
@@ -11,6 +12,9 @@ use crate::{
     frame::tests::{Event, Events},
     hub::{Hub, Refused, Subscription, ring::Filter},
 };
+
+/// When its time would be over by itself: never, here.
+const LATER: Duration = Duration::from_secs(3600);
 
 /// What joins a subscriber to the node.
 enum Line {
@@ -81,7 +85,8 @@ impl Reader {
             return;
         }
         let (mine, from, filter) = (hub.clone(), self.at, self.filter.clone());
-        self.line = Line::Coming(Box::pin(async move { mine.subscribe(from, filter).await }));
+        self.line =
+            Line::Coming(Box::pin(async move { mine.subscribe(from, filter, Some(Instant::now() + LATER)).await }));
         self.coming = Coming { from, heads: Some((hub.head(), list.head())), troubles: list.troubles() };
         (self.sleeper, self.events, self.stage) = (Sleeper::default(), Events::default(), Stage::Silent);
         self.read(hub, list);

@@ -32,6 +32,8 @@ pub(super) enum Step {
     Beat,
     /// All subscribers are sent away.
     Bye,
+    /// The time of all subscribers is over.
+    Expire,
 }
 
 /// What the bus does with a change.
@@ -101,6 +103,7 @@ pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => any::<Index>().prop_map(Step::Return),
         2 => Just(Step::Beat),
         1 => Just(Step::Bye),
+        1 => Just(Step::Expire),
     ];
     prop::collection::vec(step, 1..100)
 }

@@ -1,6 +1,7 @@
 //! What the tests stand on: servers of their own, a database of its own for each test, the program as a process, and
 //! clients that speak HTTP. Whatever is waited for is an event with a deadline, never a span of time.
 
+mod bearer;
 pub mod crowd;
 mod events;
 mod figures;
@@ -10,10 +11,12 @@ mod listener;
 pub mod load;
 mod machine;
 mod node;
+pub mod overheard;
 pub mod raw;
 pub mod record;
 mod servers;
 pub mod stage;
+pub mod tokens;
 mod world;
 pub mod writers;
 

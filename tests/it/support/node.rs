@@ -11,6 +11,9 @@ use tokio::{
 
 use super::{Events, World, soon};
 
+/// What is wrong, but not that most nodes here ask for no token.
+const QUIET: &str = "warn,rowcast::app=error";
+
 /// A running `rowcast serve`. It is killed when this is dropped.
 pub struct Node {
     pub url: String,
@@ -38,7 +41,7 @@ impl Node {
     pub async fn run(mut command: Command, world: &World, settings: &[(&str, &str)]) -> Self {
         command.env("DATABASE_URL", &world.database_url).env("REDIS_URL", &world.redis_url);
         command.env("REDIS_PREFIX", &world.prefix).env("HOST", "127.0.0.1").env("PORT", "0");
-        command.env("LOG", "warn").envs(settings.iter().copied());
+        command.env("LOG", QUIET).envs(settings.iter().copied());
         let mut process = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let line = soon("the node listens", lines.next_line()).await.unwrap().expect("the node starts");

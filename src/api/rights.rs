@@ -1,0 +1,56 @@
+//! What a caller may do with messages, in the words of an answer.
+
+use uuid::Uuid;
+
+use super::problem::ApiError;
+use crate::auth::{Principal, Reads};
+
+fn refuse(why: impl Into<String>) -> ApiError {
+    ApiError::Forbidden(why.into())
+}
+
+/// May it read this room?
+pub(super) fn read(caller: &Principal, room: &str) -> Result<(), ApiError> {
+    if caller.may_read(room) {
+        Ok(())
+    } else {
+        Err(refuse(format!("the token does not allow to read the room {room}")))
+    }
+}
+
+/// The rooms to read where the request names none; none for all of them.
+pub(super) fn rooms(caller: &Principal) -> Result<Option<Vec<String>>, ApiError> {
+    match caller.reads() {
+        Reads::Everything => Ok(None),
+        Reads::Rooms(rooms) if rooms.is_empty() => Err(refuse("the token does not allow to read any room")),
+        Reads::Rooms(rooms) => Ok(Some(rooms)),
+        Reads::Patterns => Err(refuse("the token does not allow to read all rooms: name one with `room`")),
+    }
+}
+
+/// May it write to this room, in this sender's name?
+pub(super) fn post(caller: &Principal, room: &str, sender: Uuid) -> Result<(), ApiError> {
+    write(caller, room)?;
+    if caller.is_sender(sender) { Ok(()) } else { Err(refuse("sender_id must be the `sub` of the token")) }
+}
+
+/// May it change or delete what this sender has written in this room?
+pub(super) fn change(caller: &Principal, room: &str, sender: Uuid) -> Result<(), ApiError> {
+    write(caller, room)?;
+    if caller.is_sender(sender) || caller.may_moderate() {
+        Ok(())
+    } else {
+        Err(refuse("the message is another sender's, and the token does not allow to moderate"))
+    }
+}
+
+fn write(caller: &Principal, room: &str) -> Result<(), ApiError> {
+    if !caller.is_anyone() && caller.sender.is_none() {
+        return Err(refuse("the token's `sub` is not a UUID: it may read, but not write"));
+    }
+    if caller.may_write(room) {
+        Ok(())
+    } else {
+        Err(refuse(format!("the token does not allow to write to the room {room}")))
+    }
+}
