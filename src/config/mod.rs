@@ -7,6 +7,7 @@ mod feed;
 mod http;
 mod log;
 mod streams;
+mod traces;
 mod values;
 
 use clap::{Args, FromArgMatches, builder::Resettable};
@@ -18,9 +19,10 @@ pub use feed::FeedSettings;
 pub use http::HttpSettings;
 pub use log::{LogFormat, LogSettings};
 pub use streams::StreamSettings;
+pub use traces::TraceSettings;
 use values::{postgres, redis};
 
-use crate::store;
+use crate::{store, telemetry};
 
 /// Where PostgreSQL and Redis are.
 #[derive(Clone, Args)]
@@ -72,12 +74,20 @@ pub struct Settings {
     /// What is logged.
     #[command(flatten)]
     pub log: LogSettings,
+    /// Where traces go.
+    #[command(flatten)]
+    pub traces: TraceSettings,
 }
 
 impl Settings {
     /// How to reach PostgreSQL.
     pub fn store(&self, links: &Links) -> store::Options {
         self.database.options(links, self.feed.max_event_content)
+    }
+
+    /// What is logged and traced.
+    pub fn telemetry(&self) -> telemetry::Options {
+        telemetry::Options { traces: self.traces.options(), ..self.log.options() }
     }
 
     /// The settings where nothing is given.
