@@ -53,6 +53,7 @@ impl Node {
             limits: settings.http.limits(),
             rooms: settings.streams.max_rooms,
             gate: api::Gate {},
+            front: settings.front.options(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What paths there are, and their methods: a wrong method is told which ones are right (RFC 9110 demands `Allow`).
 //!
-//! The framework does not tell, but the document does.
+//! The framework does not tell, but the document does; it has all but its own pages.
 
 use poem::{
     Endpoint, IntoResponse, Request, Response, Result,
@@ -11,7 +11,10 @@ use serde_json::Value;
 
 use super::problem::ApiError;
 
-/// The methods of each path of the document.
+/// Paths that are not in the document, which [`super::routes`] adds.
+const PAGES: [&str; 3] = ["/docs", "/openapi.json", "/openapi.yaml"];
+
+/// The methods of each path.
 pub(super) struct Allow(Vec<(String, HeaderValue)>);
 
 impl Allow {
@@ -23,16 +26,26 @@ impl Allow {
             let names: Vec<String> = item.as_object()?.keys().map(|name| name.to_uppercase()).collect();
             Some((path.clone(), HeaderValue::try_from(names.join(", ")).ok()?))
         });
-        Self(methods.collect())
+        let pages = PAGES.map(|path| (path.to_owned(), HeaderValue::from_static("GET")));
+        Self(methods.chain(pages).collect())
     }
 
     fn methods(&self, path: &str) -> Option<&HeaderValue> {
+        self.find(path).map(|(_, methods)| methods)
+    }
+
+    /// The path as the document has it, like `/message/{id}`.
+    pub(super) fn template(&self, path: &str) -> Option<&str> {
+        self.find(path).map(|(template, _)| template.as_str())
+    }
+
+    fn find(&self, path: &str) -> Option<&(String, HeaderValue)> {
         let fits = |template: &str| {
             let (template, path) = (template.split('/'), path.trim_end_matches('/').split('/'));
             template.clone().count() == path.clone().count()
                 && template.zip(path).all(|(wanted, given)| wanted.starts_with('{') || wanted == given)
         };
-        self.0.iter().find(|(template, _)| fits(template)).map(|(_, methods)| methods)
+        self.0.iter().find(|(template, _)| fits(template))
     }
 
     /// Calls the endpoint, and answers a wrong method or path.

@@ -2,8 +2,10 @@
 
 mod allow;
 mod caller;
+mod docs;
 mod events;
 mod failed;
+mod front;
 mod health;
 mod message;
 mod problem;
@@ -12,11 +14,13 @@ mod wire;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use poem::{Endpoint, EndpointExt, Route, endpoint::make_sync, http::header};
 use poem_openapi::{OpenApiService, Tags};
 
 pub use caller::Gate;
 pub use events::StreamEvent;
+pub use front::{Options as FrontOptions, Origins};
 pub use problem::{FieldError, Problem};
 
 use crate::{health::Health, hub::Hub, message::Limits, store::Store};
@@ -36,6 +40,8 @@ pub struct Parts {
     pub rooms: usize,
     /// Who is let in.
     pub gate: Gate,
+    /// What every answer is dressed in.
+    pub front: FrontOptions,
 }
 
 #[derive(Tags)]
@@ -70,22 +76,28 @@ pub fn document(parts: Parts) -> (String, String) {
 pub fn routes(parts: Parts) -> impl Endpoint {
     // A byte of content is at most six in JSON (`\u0001`), and the other fields are small.
     let limit = wire::BodyLimit(parts.limits.content_bytes * 6 + 4096);
-    let gate = parts.gate.clone();
+    let (gate, front) = (parts.gate.clone(), parts.front.clone());
     let service = service(parts);
-    let (docs, json, yaml) = (service.swagger_ui(), service.spec(), service.spec_yaml());
+    let (docs, json, yaml) = (docs::page(service.swagger_ui_html()), service.spec(), service.spec_yaml());
     let allow = Arc::new(allow::Allow::of(&json));
-    Route::new()
+    let routes = Arc::clone(&allow);
+    let endpoint = Route::new()
         .nest("/", service.data(limit).data(gate))
-        .nest("/docs", docs)
+        .nest("/docs", Route::new().at("/", docs))
         .at("/openapi.json", poem::get(text("application/json", json)))
         .at("/openapi.yaml", poem::get(text("application/yaml", yaml)))
         .around(move |endpoint, request| {
-            let allow = Arc::clone(&allow);
+            let allow = Arc::clone(&routes);
             async move { allow.call(&endpoint, request).await }
         })
-        .catch_all_error(problem::catch)
+        .catch_all_error(problem::catch);
+    front::around(endpoint, allow, front)
 }
 
 fn text(content_type: &'static str, body: String) -> impl Endpoint {
-    make_sync(move |_| poem::Response::builder().header(header::CONTENT_TYPE, content_type).body(body.clone()))
+    let body = Bytes::from(body);
+    make_sync(move |_| {
+        let answer = poem::Response::builder().header(header::CONTENT_TYPE, content_type);
+        answer.header(header::CACHE_CONTROL, docs::KEPT).body(body.clone())
+    })
 }

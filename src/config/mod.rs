@@ -4,6 +4,7 @@
 mod database;
 mod edge;
 mod feed;
+mod front;
 mod http;
 mod log;
 mod streams;
@@ -16,6 +17,7 @@ use sqlx::postgres::PgConnectOptions;
 pub use database::DatabaseSettings;
 pub use edge::EdgeSettings;
 pub use feed::FeedSettings;
+pub use front::FrontSettings;
 pub use http::HttpSettings;
 pub use log::{LogFormat, LogSettings};
 pub use streams::StreamSettings;
@@ -59,6 +61,9 @@ pub struct Settings {
     /// Where HTTP is served.
     #[command(flatten)]
     pub http: HttpSettings,
+    /// What answers say to browsers.
+    #[command(flatten)]
+    pub front: FrontSettings,
     /// How connections come in.
     #[command(flatten)]
     pub edge: EdgeSettings,

@@ -9,7 +9,7 @@ use tokio::{
     process::{Child, Command},
 };
 
-use super::{Events, World, soon};
+use super::{Events, Log, World, soon};
 
 /// A running `rowcast serve`. It is killed when this is dropped.
 pub struct Node {
@@ -29,10 +29,26 @@ pub struct Answer {
 impl Node {
     /// Starts the program and waits until it listens.
     pub async fn start(world: &World, settings: &[(&str, &str)]) -> Self {
+        Self::listening(Self::serving(world, settings)).await
+    }
+
+    /// The same, with what it logs kept in a file, which is gone when that is dropped.
+    pub async fn start_logged(world: &World, settings: &[(&str, &str)]) -> (Self, Log) {
+        let log = Log::new();
+        let mut command = Self::serving(world, settings);
+        command.stderr(log.writer());
+        (Self::listening(command).await, log)
+    }
+
+    fn serving(world: &World, settings: &[(&str, &str)]) -> Command {
         let mut command = Self::command("serve");
         command.env("DATABASE_URL", &world.database_url).env("REDIS_URL", &world.redis_url);
         command.env("REDIS_PREFIX", &world.prefix).env("HOST", "127.0.0.1").env("PORT", "0");
         command.env("LOG", "warn").envs(settings.iter().copied());
+        command
+    }
+
+    async fn listening(mut command: Command) -> Self {
         let mut process = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let line = soon("the node listens", lines.next_line()).await.unwrap().expect("the node starts");
