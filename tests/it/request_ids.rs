@@ -4,7 +4,7 @@
 use reqwest::{Method, header::HeaderMap};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Log, Node, SENDER, World, message};
+use crate::support::{Answer, Log, Node, SENDER, World, message, soon};
 
 /// A day in the life of a client, with a secret in each place where one may be.
 const SECRETS: [&str; 5] = ["content-1a2b", "header-3c4d", "cookie-5e6f", "query-7a8b", "path-9c0d"];
@@ -40,7 +40,8 @@ async fn a_stream_has_an_id_however_it_is_written() {
     for writers in ["2", "0"] {
         let node = world.node_with(&[("WRITERS", writers)]).await;
         let request = node.http.get(format!("{}/stream", node.url)).header("X-Request-Id", "stream-1");
-        assert_eq!(id(request.send().await.unwrap().headers()), "stream-1", "WRITERS={writers}");
+        let answer = soon("an answer", request.send()).await.unwrap();
+        assert_eq!(id(answer.headers()), "stream-1", "WRITERS={writers}");
     }
 }
 
@@ -120,7 +121,8 @@ async fn confide(node: &Node) {
     for at in ["/stream", "/stream?last_event_id=x", "/nowhere"] {
         let mark = if at.contains('?') { '&' } else { '?' };
         let url = format!("{}{at}{mark}access_token={query}", node.url);
-        node.http.get(url).bearer_auth(header).header("Cookie", cookie).send().await.unwrap();
+        let request = node.http.get(url).bearer_auth(header).header("Cookie", cookie);
+        soon("an answer", request.send()).await.unwrap();
     }
     node.get(&format!("/{path}?cursor={query}")).await;
     node.get(&format!("/message/{path}")).await;

@@ -158,6 +158,7 @@ async fn the_caller_decides_and_else_the_share() {
     assert_eq!(post(&all, "00").await.status, StatusCode::CREATED);
     all.get("/message/1").await;
     collector.span("GET /message/{id}").await;
+    assert!(collector.spans().iter().all(|span| span.name != "POST /message"), "it came before, and was not traced");
     drop(all);
     let none = traced_node(&world, &collector, &[("OTLP_SAMPLE", "0")]).await;
     none.get("/health/live").await;
@@ -247,8 +248,9 @@ async fn without_a_collector_nothing_is_sent_anywhere() {
     let world = World::new().await;
     let collector = Collector::start().await;
     // The standard's own variable is not ours.
-    let node = world.node_with(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url), ("OTLP_SAMPLE", "1")]).await;
+    let mut node = world.node_with(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url), ("OTLP_SAMPLE", "1")]).await;
     assert_eq!(post(&node, "01").await.status, StatusCode::CREATED);
-    drop(node);
+    node.signal("TERM");
+    assert!(node.process.wait().await.unwrap().success());
     assert!(collector.spans().is_empty());
 }
