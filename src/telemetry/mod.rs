@@ -9,7 +9,13 @@ use std::io::IsTerminal;
 
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing_subscriber::{EnvFilter, Layer, filter::filter_fn, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    filter::{LevelFilter, filter_fn},
+    fmt,
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 pub use traces::{Traces, TracesError};
 
@@ -54,7 +60,9 @@ pub fn start(options: Options) -> Result<Telemetry, TracesError> {
     if let Some(provider) = &provider {
         let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("rowcast"));
         let plain = layer.with_location(false).with_threads(false).with_target(false).with_tracked_inactivity(false);
-        layers.push(plain.with_filter(filter_fn(|metadata| metadata.target() == TRACES)).boxed());
+        // Libraries need not tell what only this would not hear.
+        let ours = filter_fn(|metadata| metadata.target() == TRACES).with_max_level_hint(LevelFilter::INFO);
+        layers.push(plain.with_filter(ours).boxed());
     }
     tracing_subscriber::registry().with(layers).init();
     Ok(Telemetry(provider))

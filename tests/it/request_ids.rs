@@ -135,7 +135,7 @@ async fn no_secret_of_a_client_is_ever_logged() {
         let (mut node, log) = Node::start_logged(&world, &[("LOG", "rowcast=trace"), ("LOG_FORMAT", format)]).await;
         confide(&node).await;
         node.signal("TERM");
-        node.process.wait().await.unwrap();
+        soon("the end", node.process.wait()).await.unwrap();
         assert_silent(&log);
     }
     // Trouble has more to say than what goes well.
@@ -145,7 +145,7 @@ async fn no_secret_of_a_client_is_ever_logged() {
     world.sql("alter table messages rename to elsewhere").await;
     confide(&node).await;
     node.signal("TERM");
-    node.process.wait().await.unwrap();
+    soon("the end", node.process.wait()).await.unwrap();
     assert_silent(&log);
 }
 

@@ -1,81 +1,20 @@
 //! Traces: a request's own trace goes on in us, down to the commit; what the relay publishes is traced; and a collector
 //! that is away disturbs nobody.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, io::Write, time::Duration};
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
-use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
 use opentelemetry_proto::tonic::{
-    collector::trace::v1::ExportTraceServiceRequest,
     common::v1::any_value::Value,
     trace::v1::{Span, span::SpanKind, status::StatusCode as Outcome},
 };
-use prost::Message;
 use reqwest::{Method, StatusCode};
-use tokio::{net::TcpListener, sync::watch, time::Instant};
+use tokio::{net::TcpListener, time::Instant};
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
-use crate::support::{Answer, Node, World, message, until};
+use crate::support::{Answer, Collector, Node, World, message, soon, until};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
-
-/// What collects traces, as far as a test needs it.
-struct Collector {
-    url: String,
-    spans: Arc<watch::Sender<Vec<Span>>>,
-    /// While it is false, no answer is given.
-    answers: watch::Sender<bool>,
-}
-
-impl Collector {
-    async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let (spans, answers) = (Arc::<watch::Sender<Vec<Span>>>::default(), watch::Sender::new(true));
-        let (kept, answering) = (Arc::clone(&spans), answers.subscribe());
-        tokio::spawn(async move {
-            loop {
-                let (socket, _) = listener.accept().await.unwrap();
-                let (kept, answering) = (Arc::clone(&kept), answering.clone());
-                let take = service_fn(move |request| take(request, Arc::clone(&kept), answering.clone()));
-                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(socket), take));
-            }
-        });
-        Self { url, spans, answers }
-    }
-
-    fn spans(&self) -> Vec<Span> {
-        self.spans.borrow().clone()
-    }
-
-    /// The first span with this name, as soon as it is there.
-    async fn span(&self, name: &str) -> Span {
-        let find = || self.spans().into_iter().find(|span| span.name == name);
-        until("the span is there", async || find().is_some()).await;
-        find().unwrap()
-    }
-}
-
-async fn take(
-    request: Request<Incoming>,
-    spans: Arc<watch::Sender<Vec<Span>>>,
-    mut answers: watch::Receiver<bool>,
-) -> hyper::Result<Response<Empty<Bytes>>> {
-    assert_eq!((request.method(), request.uri().path()), (&hyper::Method::POST, "/v1/traces"));
-    assert_eq!(request.headers()["content-type"], "application/x-protobuf");
-    let body = request.into_body().collect().await?.to_bytes();
-    let sent = ExportTraceServiceRequest::decode(body).unwrap();
-    answers.wait_for(|answers| *answers).await.unwrap();
-    for resource in sent.resource_spans {
-        let service = resource.resource.unwrap().attributes.into_iter().find(|pair| pair.key == "service.name");
-        assert_eq!(service.unwrap().value.unwrap().value, Some(Value::StringValue("rowcast".to_owned())));
-        let new = resource.scope_spans.into_iter().flat_map(|scope| scope.spans);
-        spans.send_modify(|spans| spans.extend(new));
-    }
-    Ok(Response::new(Empty::new()))
-}
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -197,7 +136,7 @@ async fn the_last_spans_are_sent_before_a_node_ends() {
         node.get("/message").await;
     }
     node.signal("TERM");
-    assert!(node.process.wait().await.unwrap().success());
+    assert!(soon("the end", node.process.wait()).await.unwrap().success());
     assert_eq!(collector.spans().iter().filter(|span| span.name == "GET /message").count(), 20);
 }
 
@@ -222,7 +161,7 @@ async fn a_collector_that_is_away_disturbs_nobody_and_is_told_of_once() {
     .await;
     let since = Instant::now();
     node.signal("TERM");
-    assert!(node.process.wait().await.unwrap().success());
+    assert!(soon("the end", node.process.wait()).await.unwrap().success());
     assert!(since.elapsed() < Duration::from_secs(15), "it ends after {:?}", since.elapsed());
     assert_eq!(log.text().matches("the collector does not take traces").count(), 1, "{}", log.text());
 }
@@ -238,9 +177,22 @@ async fn spans_beyond_the_queue_are_dropped_and_nobody_waits() {
     }
     collector.answers.send_replace(true);
     node.signal("TERM");
-    assert!(node.process.wait().await.unwrap().success());
+    assert!(soon("the end", node.process.wait()).await.unwrap().success());
     let kept = collector.spans().len();
     assert!((10..=30).contains(&kept), "{kept} of 200 were kept");
+}
+
+#[tokio::test]
+async fn a_node_ends_although_its_collector_does_not_answer() {
+    let world = World::new().await;
+    let collector = Collector::start().await;
+    collector.answers.send_replace(false);
+    let mut node = traced_node(&world, &collector, &[("OTLP_SAMPLE", "0")]).await;
+    assert_eq!(post(&node, "01").await.status, StatusCode::CREATED);
+    let since = Instant::now();
+    node.signal("TERM");
+    assert!(soon("the end", node.process.wait()).await.unwrap().success());
+    assert!(since.elapsed() < Duration::from_millis(4500), "it ends after {:?}", since.elapsed());
 }
 
 #[tokio::test]
@@ -251,6 +203,21 @@ async fn without_a_collector_nothing_is_sent_anywhere() {
     let mut node = world.node_with(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url), ("OTLP_SAMPLE", "1")]).await;
     assert_eq!(post(&node, "01").await.status, StatusCode::CREATED);
     node.signal("TERM");
-    assert!(node.process.wait().await.unwrap().success());
+    assert!(soon("the end", node.process.wait()).await.unwrap().success());
     assert!(collector.spans().is_empty());
+}
+
+#[tokio::test]
+async fn a_collector_behind_tls_is_reached_if_its_certificate_is_trusted() {
+    let world = World::new().await;
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
+    let collector = Collector::with_tls(vec![cert.der().clone()], key).await;
+    let mut trusted = tempfile::NamedTempFile::new().unwrap();
+    trusted.write_all(cert.pem().as_bytes()).unwrap();
+    let file = trusted.path().to_str().unwrap();
+    let node = traced_node(&world, &collector, &[("SSL_CERT_FILE", file), ("OTLP_SAMPLE", "0")]).await;
+    assert_eq!(post(&node, "01").await.status, StatusCode::CREATED);
+    assert_eq!(hex(&collector.span("commit").await.trace_id), TRACE);
 }

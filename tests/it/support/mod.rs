@@ -1,6 +1,7 @@
 //! What the tests stand on: servers of their own, a database of its own for each test, the program as a process, and
 //! clients that speak HTTP. Whatever is waited for is an event with a deadline, never a span of time.
 
+mod collector;
 pub mod crowd;
 mod events;
 mod lagging;
@@ -16,6 +17,7 @@ pub mod stage;
 mod world;
 pub mod writers;
 
+pub use collector::Collector;
 pub use events::{Event, Events};
 pub use lagging::Lagging;
 pub use link::Link;
