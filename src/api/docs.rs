@@ -1,26 +1,31 @@
-//! The page at `/docs`: a form for every call.
+//! The document, and the page at `/docs`: a form for every call.
 //!
 //! It is one page of Swagger UI, scripts and styles inside. Its policy names those scripts by their hashes: what else came
 //! to stand in it would not run. It may call this server and no other.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
-use poem::{Endpoint, Response, endpoint::make_sync, http::header};
+use poem::{Endpoint, EndpointExt, Response, endpoint::make_sync, http::header, middleware::SetHeader};
 use sha2::{Digest, Sha256};
 
+use super::front::Once;
+
 /// How long what describes the calls may be kept: it changes with the version of the program.
-pub(super) const KEPT: &str = "max-age=300";
+const KEPT: &str = "max-age=300";
 
 /// Serves the page.
 pub(super) fn page(html: String) -> impl Endpoint {
     let policy = policy(&html);
-    let html = Bytes::from(html);
+    let policy = SetHeader::new().overriding(header::CONTENT_SECURITY_POLICY, policy);
+    text("text/html; charset=utf-8", html).with(policy)
+}
+
+/// Serves a text that never changes.
+pub(super) fn text(content_type: &'static str, text: String) -> impl Endpoint<Output = Response> {
+    let (text, once) = (Bytes::from(text), Once::default());
     make_sync(move |_| {
-        Response::builder()
-            .content_type("text/html; charset=utf-8")
-            .header(header::CONTENT_SECURITY_POLICY, &policy)
-            .header(header::CACHE_CONTROL, KEPT)
-            .body(html.clone())
+        let answer = Response::builder().content_type(content_type).header(header::CACHE_CONTROL, KEPT);
+        answer.extension(once.clone()).body(text.clone())
     })
 }
 

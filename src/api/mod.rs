@@ -14,8 +14,7 @@ mod wire;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use poem::{Endpoint, EndpointExt, Route, endpoint::make_sync, http::header};
+use poem::{Endpoint, EndpointExt, Route};
 use poem_openapi::{OpenApiService, Tags};
 
 pub use caller::Gate;
@@ -84,20 +83,12 @@ pub fn routes(parts: Parts) -> impl Endpoint {
     let endpoint = Route::new()
         .nest("/", service.data(limit).data(gate))
         .nest("/docs", Route::new().at("/", docs))
-        .at("/openapi.json", poem::get(text("application/json", json)))
-        .at("/openapi.yaml", poem::get(text("application/yaml", yaml)))
+        .at("/openapi.json", poem::get(docs::text("application/json", json)))
+        .at("/openapi.yaml", poem::get(docs::text("application/yaml", yaml)))
         .around(move |endpoint, request| {
             let allow = Arc::clone(&routes);
             async move { allow.call(&endpoint, request).await }
         })
         .catch_all_error(problem::catch);
     front::around(endpoint, allow, front)
-}
-
-fn text(content_type: &'static str, body: String) -> impl Endpoint {
-    let body = Bytes::from(body);
-    make_sync(move |_| {
-        let answer = poem::Response::builder().header(header::CONTENT_TYPE, content_type);
-        answer.header(header::CACHE_CONTROL, docs::KEPT).body(body.clone())
-    })
 }

@@ -12,10 +12,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use poem::{
     Endpoint, IntoResponse, Request, Response, Result,
-    error::ResponseError,
+    error::{ReadBodyError, ResponseError},
     http::{HeaderMap, HeaderValue, Method, header},
     web::{Compress, CompressionAlgo, CompressionLevel},
 };
+use tokio::sync::OnceCell;
 
 use crate::api::problem::ApiError;
 
@@ -23,34 +24,47 @@ use crate::api::problem::ApiError;
 #[derive(Clone, Copy)]
 pub(super) struct Size(pub(super) usize);
 
+/// In the extensions of an answer that is always the same: it is compressed once, for the first who likes that. Else
+/// whoever asks for the page at `/docs` again and again would keep a processor busy.
+#[derive(Clone, Default)]
+pub(in crate::api) struct Once(Arc<OnceCell<Bytes>>);
+
 /// Calls the endpoint, and compresses an answer of at least so many bytes, if the client likes that.
 pub(super) async fn call(endpoint: Arc<impl Endpoint>, request: Request, from: usize) -> Result<Response> {
     let wanted = takes_gzip(request.headers()) && *request.method() != Method::HEAD;
-    let mut answer = endpoint.get_response(request).await;
+    let answer = endpoint.get_response(request).await;
     if is_stream(answer.headers()) {
         return Ok(answer);
     }
-    // It is in memory: this only takes it out.
-    let body = match answer.take_body().into_bytes().await {
-        Ok(body) => body,
-        Err(error) => return Ok(ApiError::Internal(error.into()).as_response()),
-    };
-    answer.set_data(Size(body.len()));
-    Ok(with_body(answer, body, wanted, from))
+    let packed = with_body(answer, wanted, from).await;
+    Ok(packed.unwrap_or_else(|error| ApiError::Internal(error.into()).as_response()))
 }
 
-fn with_body(mut answer: Response, body: Bytes, wanted: bool, from: usize) -> Response {
-    if body.is_empty() || answer.headers().contains_key(header::CONTENT_ENCODING) {
-        answer.set_body(body);
-        return answer;
+async fn with_body(mut answer: Response, wanted: bool, from: usize) -> Result<Response, ReadBodyError> {
+    // It is in memory: this only takes it out.
+    let body = answer.take_body().into_bytes().await?;
+    let size = body.len();
+    answer.set_data(Size(size));
+    answer.set_body(body);
+    if size == 0 || answer.headers().contains_key(header::CONTENT_ENCODING) {
+        return Ok(answer);
     }
     answer.headers_mut().append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-    let large = body.len() >= from;
-    answer.set_body(body);
-    match wanted && large {
-        true => Compress::new(answer, CompressionAlgo::GZIP).with_quality(CompressionLevel::Fastest).into_response(),
-        false => answer,
-    }
+    if wanted && size >= from { pack(answer).await } else { Ok(answer) }
+}
+
+async fn pack(mut answer: Response) -> Result<Response, ReadBodyError> {
+    let (once, body) = (answer.data::<Once>().cloned(), answer.take_body());
+    let packed = || {
+        let fast = Compress::new(body, CompressionAlgo::GZIP).with_quality(CompressionLevel::Fastest);
+        fast.into_response().take_body()
+    };
+    answer.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    answer.set_body(match once {
+        None => packed(),
+        Some(Once(once)) => once.get_or_try_init(|| packed().into_bytes()).await?.clone().into(),
+    });
+    Ok(answer)
 }
 
 fn is_stream(headers: &HeaderMap) -> bool {

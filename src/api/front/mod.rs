@@ -18,6 +18,7 @@ use std::sync::Arc;
 use poem::{Endpoint, EndpointExt};
 
 use super::allow::Allow;
+pub(super) use compression::Once;
 pub use cors::Origins;
 
 /// What the front does that can be chosen.
