@@ -62,10 +62,11 @@ impl Node {
             streams: Streams::new(settings.limits.max_streams_per_user),
             gate: api::Gate {
                 auth: self.auth.clone(),
-                carriers: settings.identity.carriers().into(),
+                carriers: settings.identity.carriers(settings.front.trusted_origins()).into(),
                 proxies: settings.limits.proxies(),
                 limiter: Limiter::new(settings.limits.rates(), self.line.clone()),
             },
+            front: settings.front.options(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsString,
-    io::{IsTerminal, Write},
+    io::Write,
     net::{IpAddr, SocketAddr},
     path::PathBuf,
     time::Duration,
@@ -15,10 +15,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     app::{self, Listeners},
-    config::{Links, LogFormat, Settings},
+    config::{Links, Settings},
     demo::{self, DemoArgs},
     dev::Services,
-    mistakes,
+    mistakes, telemetry,
     token::TokenArgs,
 };
 
@@ -107,14 +107,17 @@ pub fn main(arguments: Vec<OsString>) -> u8 {
             return USAGE;
         }
     };
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => return failed(&error.into()),
-    };
-    match runtime.block_on(cli.command.run()) {
+    match run(cli.command) {
         Ok(()) => 0,
         Err(error) => failed(&error),
     }
+}
+
+fn run(command: Command) -> Result<()> {
+    // Around the runtime: it may block where that must not be.
+    let _telemetry = command.settings().map(|settings| telemetry::start(settings.telemetry())).transpose()?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(command.run())
 }
 
 /// The exit status for mistakes in the command line or the environment, as clap has it.
@@ -136,20 +139,21 @@ fn failed(error: &anyhow::Error) -> u8 {
 }
 
 impl Command {
+    /// The settings of a command that logs.
+    fn settings(&self) -> Option<&Settings> {
+        match self {
+            Self::Serve(ServeArgs { settings, .. })
+            | Self::Dev(DevArgs { settings, .. })
+            | Self::Migrate(MigrateArgs { settings, .. }) => Some(settings),
+            Self::Openapi(_) | Self::Healthcheck(_) | Self::Demo(_) | Self::Token(_) => None,
+        }
+    }
+
     async fn run(self) -> Result<()> {
         match self {
-            Self::Serve(ServeArgs { links, settings }) => {
-                log_to_stderr(&settings);
-                serve(&links, &settings, interrupted()?).await
-            }
-            Self::Dev(args) => {
-                log_to_stderr(&args.settings);
-                dev(&args).await
-            }
-            Self::Migrate(MigrateArgs { links, settings }) => {
-                log_to_stderr(&settings);
-                app::migrate(&links, &settings).await
-            }
+            Self::Serve(ServeArgs { links, settings }) => serve(&links, &settings, interrupted()?).await,
+            Self::Dev(args) => dev(&args).await,
+            Self::Migrate(MigrateArgs { links, settings }) => app::migrate(&links, &settings).await,
             Self::Token(args) => args.run(),
             Self::Openapi(OpenapiArgs { yaml }) => openapi(yaml),
             Self::Healthcheck(args) => healthcheck(&args).await,
@@ -261,15 +265,4 @@ fn interrupted() -> Result<CancellationToken> {
         std::process::exit(130);
     });
     Ok(token)
-}
-
-fn log_to_stderr(settings: &Settings) {
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new(&settings.log.log))
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
-    match settings.log.log_format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().init(),
-    }
 }

@@ -35,6 +35,7 @@
 //! | [`message`], [`cursor`], [`timestamp`] | a row, a place among the rows, an instant: as HTTP and SQL agree on them |
 //! | [`change`], [`frame`] | a change of a row with its position; the same as the bytes of an event |
 //! | [`metrics`] | what the node counts, and how old changes are at each stage of their way |
+//! | [`telemetry`] | the log of the process, and its traces |
 //! | [`auth`] | who calls: tokens, and the rights they give |
 //! | [`store`] | all SQL: messages (those posted together are written together), the log, ticks, leadership, bells, retention |
 //! | [`redis`] | all Redis: the bus, and the script that publishes each change once |
@@ -84,5 +85,6 @@ mod mistakes;
 pub mod redis;
 pub mod relay;
 pub mod store;
+pub mod telemetry;
 pub mod timestamp;
 mod token;

@@ -1,6 +1,6 @@
 //! What paths there are, and their methods: a wrong method is told which ones are right (RFC 9110 demands `Allow`).
 //!
-//! The framework does not tell, but the document does.
+//! The framework does not tell, but the document does; it has all but its own pages.
 
 use std::sync::Arc;
 
@@ -13,7 +13,10 @@ use serde_json::Value;
 
 use super::problem::ApiError;
 
-/// The methods of each path of the document.
+/// Paths that are not in the document, which [`super::routes`] adds.
+const PAGES: [&str; 3] = ["/docs", "/openapi.json", "/openapi.yaml"];
+
+/// The methods of each path.
 pub(super) struct Allow {
     paths: Vec<(Arc<String>, HeaderValue)>,
     /// Instead of a template, where none fits.
@@ -29,10 +32,11 @@ impl Allow {
             let names: Vec<String> = item.as_object()?.keys().map(|name| name.to_uppercase()).collect();
             Some((Arc::new(path.clone()), HeaderValue::try_from(names.join(", ")).ok()?))
         });
-        Self { paths: methods.collect(), unmatched: Arc::new("unmatched".to_owned()) }
+        let pages = PAGES.map(|path| (Arc::new(path.to_owned()), HeaderValue::from_static("GET")));
+        Self { paths: methods.chain(pages).collect(), unmatched: Arc::new("unmatched".to_owned()) }
     }
 
-    /// The template of a path, as the document has it.
+    /// The path as the document has it, like `/message/{id}`.
     pub(super) fn template(&self, path: &str) -> Arc<String> {
         self.find(path).map_or(&self.unmatched, |(template, _)| template).clone()
     }

@@ -5,9 +5,10 @@ mod budget;
 mod caller;
 mod carriers;
 mod client;
-mod counted;
+mod docs;
 mod events;
 mod failed;
+mod front;
 mod health;
 mod message;
 mod metrics;
@@ -18,17 +19,14 @@ mod wire;
 
 use std::{sync::Arc, time::Duration};
 
-use poem::{
-    Endpoint, EndpointExt, Response, Route,
-    endpoint::{BoxEndpoint, make_sync},
-    http::header,
-};
+use poem::{Endpoint, EndpointExt, Response, Route, endpoint::BoxEndpoint};
 use poem_openapi::{OpenApi, OpenApiService, Tags};
 
 pub use caller::Gate;
 pub use carriers::{COOKIE, Carriers};
 pub use client::{Proxies, ProxyHeader};
 pub use events::StreamEvent;
+pub use front::{Options as FrontOptions, Origins};
 pub use problem::{FieldError, Problem};
 
 use crate::{health::Health, hub::Hub, idempotency::Once, limit::Streams, message::Limits, store::Store};
@@ -56,6 +54,8 @@ pub struct Parts {
     pub gate: Gate,
     /// Whether metrics and the report are served elsewhere (see [`admin`]).
     pub apart: bool,
+    /// What every answer is dressed in.
+    pub front: FrontOptions,
 }
 
 #[derive(Tags)]
@@ -121,30 +121,23 @@ pub fn admin(health: &Health) -> impl Endpoint + use<> {
 fn routes_of<T: OpenApi + 'static>(service: OpenApiService<T, ()>, parts: Parts) -> impl Endpoint<Output = Response> {
     // A byte of content is at most six in JSON (`\u0001`), and the other fields are small.
     let limit = wire::BodyLimit { bytes: parts.limits.content_bytes * 6 + 4096, time: parts.body_timeout };
-    let gate = parts.gate;
+    let (gate, front) = (parts.gate, parts.front);
     let limited = gate.limiter.is_needed();
-    let (docs, json, yaml) = (service.swagger_ui(), service.spec(), service.spec_yaml());
+    let (docs, json, yaml) = (docs::page(service.swagger_ui_html()), service.spec(), service.spec_yaml());
     let allow = Arc::new(allow::Allow::of(&json));
-    let paths = Arc::clone(&allow);
-    Route::new()
+    let routes = Arc::clone(&allow);
+    let endpoint = Route::new()
         .nest("/", service.data(limit).data(gate))
-        .nest("/docs", docs)
-        .at("/openapi.json", poem::get(text("application/json", json)))
-        .at("/openapi.yaml", poem::get(text("application/yaml", yaml)))
+        .nest("/docs", Route::new().at("/", docs))
+        .at("/openapi.json", poem::get(docs::text("application/json", json)))
+        .at("/openapi.yaml", poem::get(docs::text("application/yaml", yaml)))
         .around(move |endpoint, request| {
-            let allow = Arc::clone(&allow);
+            let allow = Arc::clone(&routes);
             async move { allow.call(&endpoint, request).await }
         })
         .catch_all_error(problem::catch)
         .around(move |endpoint, request| async move {
             if limited { budget::tell(&*endpoint, request).await } else { endpoint.call(request).await }
-        })
-        .around(move |endpoint, request| {
-            let paths = Arc::clone(&paths);
-            async move { counted::call(&paths, &endpoint, request).await }
-        })
-}
-
-fn text(content_type: &'static str, body: String) -> impl Endpoint {
-    make_sync(move |_| poem::Response::builder().header(header::CONTENT_TYPE, content_type).body(body.clone()))
+        });
+    front::around(endpoint, allow, front)
 }

@@ -123,8 +123,8 @@ impl IdentitySettings {
     }
 
     /// Where tokens are looked for.
-    pub fn carriers(&self) -> api::Carriers {
-        api::Carriers { cookie: self.jwt_cookie.clone(), query: self.jwt_query, origins: Vec::new() }
+    pub fn carriers(&self, origins: Vec<String>) -> api::Carriers {
+        api::Carriers { cookie: self.jwt_cookie.clone(), query: self.jwt_query, origins }
     }
 }
 

@@ -3,6 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use super::values::log_filter;
+use crate::telemetry;
 
 /// What is logged, and how.
 #[derive(Debug, Clone, Args)]
@@ -15,6 +16,13 @@ pub struct LogSettings {
     /// How it is written, to standard error
     #[arg(long, env, default_value = "text")]
     pub log_format: LogFormat,
+}
+
+impl LogSettings {
+    /// What is logged; nothing is traced.
+    pub fn options(&self) -> telemetry::Options {
+        telemetry::Options { log: self.log.clone(), json: self.log_format == LogFormat::Json, traces: None }
+    }
 }
 
 /// How the log is written.

@@ -4,11 +4,13 @@
 mod database;
 mod edge;
 mod feed;
+mod front;
 mod http;
 mod identity;
 mod limits;
 mod log;
 mod streams;
+mod traces;
 mod values;
 
 use clap::{Args, FromArgMatches, builder::Resettable};
@@ -17,16 +19,18 @@ use sqlx::postgres::PgConnectOptions;
 pub use database::DatabaseSettings;
 pub use edge::EdgeSettings;
 pub use feed::FeedSettings;
+pub use front::FrontSettings;
 pub use http::HttpSettings;
 pub use identity::{IdentitySettings, Secret};
 pub(crate) use identity::{pattern, secret};
 pub use limits::LimitSettings;
 pub use log::{LogFormat, LogSettings};
 pub use streams::StreamSettings;
+pub use traces::TraceSettings;
 pub(crate) use values::span;
 use values::{postgres, redis};
 
-use crate::store;
+use crate::{store, telemetry};
 
 /// Where PostgreSQL and Redis are.
 #[derive(Clone, Args)]
@@ -66,6 +70,9 @@ pub struct Settings {
     /// Who may call.
     #[command(flatten)]
     pub identity: IdentitySettings,
+    /// What answers say to browsers.
+    #[command(flatten)]
+    pub front: FrontSettings,
     /// How connections come in.
     #[command(flatten)]
     pub edge: EdgeSettings,
@@ -84,12 +91,20 @@ pub struct Settings {
     /// What is logged.
     #[command(flatten)]
     pub log: LogSettings,
+    /// Where traces go.
+    #[command(flatten)]
+    pub traces: TraceSettings,
 }
 
 impl Settings {
     /// How to reach PostgreSQL.
     pub fn store(&self, links: &Links) -> store::Options {
         self.database.options(links, self.feed.max_event_content)
+    }
+
+    /// What is logged and traced.
+    pub fn telemetry(&self) -> telemetry::Options {
+        telemetry::Options { traces: self.traces.options(), ..self.log.options() }
     }
 
     /// The settings where nothing is given.

@@ -63,6 +63,17 @@ pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     }
 }
 
+pub(super) fn collector(text: &str) -> Result<String, String> {
+    let http = ["http://", "https://"].iter().any(|scheme| text.starts_with(scheme));
+    let address = text.parse::<hyper::Uri>().ok().filter(|address| http && address.query().is_none());
+    address.map(|_| text.to_owned()).ok_or_else(|| "must be like http://collector:4318".to_owned())
+}
+
+pub(super) fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "must be a number from 0 to 1".to_owned())
+}
+
 pub(super) fn log_filter(text: &str) -> Result<String, String> {
     tracing_subscriber::EnvFilter::try_new(text).map_err(|error| error.to_string())?;
     Ok(text.to_owned())

@@ -12,6 +12,7 @@ use std::{
 };
 
 use tokio::{sync::watch, time::Instant};
+use tracing::{Instrument, Span};
 
 use super::Status;
 use crate::{
@@ -20,6 +21,7 @@ use crate::{
     metrics::{METRICS, Stage},
     redis::{Publisher, RedisError},
     store::Store,
+    telemetry::TRACES,
 };
 
 /// How often Redis hears how far the feed has come, whatever else it hears. Nodes take a longer silence for deafness.
@@ -135,7 +137,7 @@ impl<'a> Carrier<'a> {
             let batches = past.changes.chunks(BATCH).chain(past.changes.is_empty().then_some(&[][..]));
             for batch in batches {
                 let expected = EventId::new(at.generation, at.position + batch.len() as Position);
-                at = self.publisher.publish(at, batch, skip).await?.unwrap_or(at);
+                at = self.publisher.publish(at, batch, skip).instrument(span(at, expected)).await?.unwrap_or(at);
                 failpoint::pass("published");
                 self.note(head, at);
                 if at != expected {
@@ -154,4 +156,18 @@ impl<'a> Carrier<'a> {
             }
         });
     }
+}
+
+/// The span of a batch: it is of no request, and may hold the changes of many.
+fn span(at: EventId, last: EventId) -> Span {
+    tracing::info_span!(
+        target: TRACES,
+        "publish",
+        otel.kind = "producer",
+        messaging.system = "redis",
+        messaging.batch.message_count = last.position - at.position,
+        rowcast.generation = at.generation,
+        rowcast.first = at.position + 1,
+        rowcast.last = last.position,
+    )
 }

@@ -4,9 +4,13 @@ use std::{collections::HashMap, slice, sync::Arc};
 
 use futures_util::TryFutureExt;
 use sqlx::{FromRow, Row, postgres::PgRow};
+use tracing::Instrument;
 
 use super::{Store, StoreError, milliseconds, posts::Post};
-use crate::message::{Message, NewMessage};
+use crate::{
+    message::{Message, NewMessage},
+    telemetry::TRACES,
+};
 
 /// The rows of a group, by their place in it; the first is 1.
 type Rows = HashMap<i64, Message>;
@@ -46,10 +50,12 @@ impl Store {
     /// [`StoreError`]; after `Unavailable` it may or may not have been added.
     pub async fn add(&self, new: &NewMessage) -> Result<Message, StoreError> {
         let (answer, free) = self.posts.gather(new.clone())?;
+        // From here until it is committed: it waits for a writer, and is written with others.
+        let span = tracing::info_span!(target: TRACES, "commit", otel.kind = "client", db.system.name = "postgresql");
         if free {
             tokio::spawn(self.clone().write_posts());
         }
-        self.in_time(answer.map_err(|_| sqlx::Error::WorkerCrashed)).await?
+        self.in_time(answer.map_err(|_| sqlx::Error::WorkerCrashed)).instrument(span).await?
     }
 
     async fn write_posts(self) {

@@ -2,6 +2,7 @@
 //! clients that speak HTTP. Whatever is waited for is an event with a deadline, never a span of time.
 
 mod bearer;
+mod collector;
 pub mod crowd;
 mod events;
 mod figures;
@@ -9,6 +10,7 @@ mod lagging;
 mod link;
 mod listener;
 pub mod load;
+mod log;
 mod machine;
 mod node;
 pub mod overheard;
@@ -20,11 +22,13 @@ pub mod tokens;
 mod world;
 pub mod writers;
 
+pub use collector::Collector;
 pub use events::{Event, Events};
 pub use figures::Figures;
 pub use lagging::Lagging;
 pub use link::Link;
 pub use listener::{CHANNELS, Heard, Listener};
+pub use log::Log;
 pub use machine::Machine;
 pub use node::{Answer, Node};
 pub use world::World;

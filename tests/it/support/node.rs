@@ -9,7 +9,7 @@ use tokio::{
     process::{Child, Command},
 };
 
-use super::{Events, World, soon};
+use super::{Events, Log, World, soon};
 
 /// What is wrong, but not that most nodes here ask for no token.
 const QUIET: &str = "warn,rowcast::app=error";
@@ -39,15 +39,33 @@ impl Node {
 
     /// Starts it by a command of one's own.
     pub async fn run(mut command: Command, world: &World, settings: &[(&str, &str)]) -> Self {
+        Self::set(&mut command, world, settings);
+        Self::listening(command).await
+    }
+
+    /// The same, with what it logs kept in a file, which is gone when that is dropped.
+    pub async fn start_logged(world: &World, settings: &[(&str, &str)]) -> (Self, Log) {
+        let log = Log::new();
+        let mut command = Self::command("serve");
+        Self::set(&mut command, world, settings);
+        command.stderr(log.writer());
+        (Self::listening(command).await, log)
+    }
+
+    fn set(command: &mut Command, world: &World, settings: &[(&str, &str)]) {
         command.env("DATABASE_URL", &world.database_url).env("REDIS_URL", &world.redis_url);
         command.env("REDIS_PREFIX", &world.prefix).env("HOST", "127.0.0.1").env("PORT", "0");
         command.env("LOG", QUIET).envs(settings.iter().copied());
+    }
+
+    async fn listening(mut command: Command) -> Self {
+        let twice = command.as_std().get_envs().any(|(name, _)| name == "ADMIN_PORT");
         let mut process = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let line = soon("the node listens", lines.next_line()).await.unwrap().expect("the node starts");
         let url = line.strip_prefix("listening on ").expect("the first line says where").to_owned();
         let mut admin = None;
-        if settings.iter().any(|(name, _)| *name == "ADMIN_PORT") {
+        if twice {
             let line = soon("the node says where else", lines.next_line()).await.unwrap().expect("a second line");
             admin = Some(line.strip_prefix("admin on ").expect("it says where").to_owned());
         }
