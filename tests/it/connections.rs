@@ -71,6 +71,15 @@ async fn a_node_takes_so_many_connections_and_tells_the_others() {
 }
 
 #[tokio::test]
+async fn whatever_the_write_timeout_sockets_can_be_set_to_it() {
+    let world = World::new().await;
+    for timeout in ["500ms", "10h"] {
+        let node = world.node_with(&[("WRITE_TIMEOUT", timeout)]).await;
+        read_until(&mut ask(&node, LIVE).await, "200 OK").await;
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_reads_its_refusal_gets_it_from_a_library_too() {
     let world = World::new().await;
     let node = world.node_with(&[("MAX_CONNECTIONS", "1")]).await;
