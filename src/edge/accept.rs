@@ -19,6 +19,9 @@ use crate::metrics::METRICS;
 /// The first wait after a failure, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
 
+/// The shortest pause between two of the kernel's questions that it takes, and the longest.
+const PROBES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(32_767));
+
 const TICK: Duration = Duration::from_millis(1);
 
 /// How connections come in, and what every socket is set to.
@@ -76,7 +79,8 @@ fn prepare(socket: &TcpStream, sockets: Sockets) -> io::Result<()> {
     settings.set_send_buffer_size(sockets.send_buffer)?;
     // Of one that nothing is written to, the network's end is noticed only if the kernel asks: as often as a client that
     // is written to may be silent.
-    let probes = TcpKeepalive::new().with_time(sockets.write_timeout).with_interval(sockets.write_timeout);
+    let pause = sockets.write_timeout.clamp(PROBES.0, PROBES.1);
+    let probes = TcpKeepalive::new().with_time(pause).with_interval(pause);
     settings.set_tcp_keepalive(&probes)?;
     // The kernel goes on for a quarter of an hour with a peer whose network has gone, and for ever with one that reads
     // nothing. It knows best when either began; no other system has this.

@@ -4,7 +4,7 @@ use std::{process::Stdio, time::Duration};
 
 use serde_json::Value;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines},
     net::{TcpSocket, TcpStream},
     process::{ChildStderr, Command},
     time::Instant,
@@ -32,9 +32,10 @@ async fn from(node: &Node, source: &str) -> TcpStream {
     socket
 }
 
-/// The connection was answered by a problem with this status and type, and closed.
-async fn refused(socket: TcpStream, status: &str, kind: &str) {
-    let (said, _) = to_end(socket).await;
+/// The connection was answered by a problem with this status and type, and closed in good order.
+async fn refused(mut socket: TcpStream, status: &str, kind: &str) {
+    let mut said = String::new();
+    soon("the end", socket.read_to_string(&mut said)).await.expect("it is not reset");
     let (head, body) = said.split_once("\r\n\r\n").expect("an answer");
     assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
     assert!(head.contains("\r\nretry-after: ") && head.contains("application/problem+json"), "{head}");
@@ -70,6 +71,15 @@ async fn a_node_takes_so_many_connections_and_tells_the_others() {
 }
 
 #[tokio::test]
+async fn whatever_the_write_timeout_sockets_can_be_set_to_it() {
+    let world = World::new().await;
+    for timeout in ["500ms", "10h"] {
+        let node = world.node_with(&[("WRITE_TIMEOUT", timeout)]).await;
+        read_until(&mut ask(&node, LIVE).await, "200 OK").await;
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_reads_its_refusal_gets_it_from_a_library_too() {
     let world = World::new().await;
     let node = world.node_with(&[("MAX_CONNECTIONS", "1")]).await;
@@ -79,6 +89,10 @@ async fn a_client_that_reads_its_refusal_gets_it_from_a_library_too() {
         assert_eq!(answer.status, 503);
         assert!(answer.headers.contains_key("retry-after"));
     }
+    // So does who has much to say, and reads only then.
+    let much =
+        format!("POST /message HTTP/1.1\r\nHost: here\r\nContent-Length: 1048576\r\n\r\n{}", "x".repeat(1 << 20));
+    refused(ask(&node, much).await, "503", "unavailable").await;
 }
 
 #[tokio::test]

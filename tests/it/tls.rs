@@ -211,7 +211,7 @@ async fn who_finds_no_place_is_just_closed() {
     let (world, authority) = (World::new().await, Authority::new());
     let mut node = authority.node(&world, &[("MAX_CONNECTIONS", "1")]).await;
     let stream = node.stream("").await;
-    let (said, lasted) = to_end(ask(&node, "").await).await;
+    let (said, lasted) = to_end(ask(&node, LIVE).await).await;
     assert!(said.is_empty() && lasted < Duration::from_secs(5), "{lasted:?} {said}");
     // The client keeps its connection for other requests.
     drop((stream, std::mem::take(&mut node.http)));
