@@ -1,11 +1,10 @@
 //! The front: what every answer passes on its way out, errors, pages and streams among them.
 //!
-//! Each layer is a file, and knows nothing of the others. A request goes in from the top of the list in [`around`], its
-//! answer comes out from the bottom. None of them touches what an answer carries in its extensions: the edge looks there
-//! for the events of a stream.
+//! Each layer is a file. An answer passes the list in [`around`] from top to bottom; the request came the other way. None
+//! of them touches what an answer carries in its extensions: the edge looks there for the events of a stream.
 //!
 //! poem has middleware for some of it. Its CORS answers 403 to an origin that is not listed, allows every origin where
-//! none is, and says no `Vary` beside a preflight. Its compression also packs streams, answers of ten bytes and what a
+//! none is, and says no `Vary` to those that are. Its compression also packs streams, answers of ten bytes and what a
 //! client refuses with `q=0`, says no `Vary`, and unpacks whatever a request's body claims to be. Both are few lines.
 
 mod compression;
