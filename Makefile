@@ -9,12 +9,14 @@ ONLY ?=
 # A shell that was opened before rustup ran does not know cargo yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
+VENV = target/venv
+
 ROWCAST = cargo run --locked --profile $(PROFILE) --
 
-.PHONY: help run demo test stress bench fuzz services
+.PHONY: help run demo test stress bench fuzz contract deploy-check audit services
 
 help: ## Print this list.
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
 
 run: services ## Start PostgreSQL, Redis and Rowcast on this machine, on PORT (8000); Ctrl-C ends all three.
 	PORT=$(PORT) $(ROWCAST) dev
@@ -43,6 +45,29 @@ fuzz: ## Fuzz each parser for SECONDS (60) each; needs a nightly toolchain and c
 	  mkdir -p fuzz/corpus/$$target; \
 	  cargo +nightly fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- -max_total_time=$(SECONDS); \
 	done
+
+contract: services $(VENV)/contract ## Check a private node against its OpenAPI document, with Schemathesis.
+	cargo build --locked
+	tests/contract/run.sh $${CARGO_TARGET_DIR:-target}/debug/rowcast $(VENV)/bin/schemathesis
+
+deploy-check: $(VENV)/deploy ## Check what there is to deploy with: manifests, alerts and their tests, the balancers' files.
+	VENV=$(VENV) deploy/check.sh
+
+audit: ## Hold the dependencies against deny.toml: licences, sources, known vulnerabilities; needs cargo-deny.
+	cargo fetch --locked
+	cargo deny --offline check licenses bans sources
+	@cargo deny fetch db >/dev/null 2>&1 || echo 'The database of vulnerabilities cannot be had now: what is here may be old, or missing.' >&2
+	@if ls $${CARGO_HOME:-$(HOME)/.cargo}/advisory-dbs/*/.git >/dev/null 2>&1; \
+	then cargo deny --offline check advisories; \
+	else echo 'NOT CHECKED: known vulnerabilities (advisories).' >&2; fi
+
+# Python's programs are for these checks only, each at the version that they were written with.
+$(VENV)/contract: TOOLS = schemathesis==4.32.5
+$(VENV)/deploy: TOOLS = kubernetes-validate==1.37.0
+$(VENV)/contract $(VENV)/deploy: Makefile
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet $(TOOLS)
+	touch $@
 
 services: ## Install with apt-get what is missing: the server programs of PostgreSQL and Redis, and curl.
 	@set -e; missing=; \

@@ -8,6 +8,7 @@ rowcast=$(realpath "$1") schemathesis=$(realpath --no-symlinks "$2")
 cd "$(dirname "$0")"
 
 private=$(mktemp -d)
+touch "$private/said"
 env -i PATH="$PATH" HOME="$private" LOG=warn "$rowcast" dev --dir "$private/dev" --port 0 >"$private/said" &
 node=$!
 trap 'kill "$node"; wait "$node" || true; rm -rf "$private"' EXIT
