@@ -6,7 +6,7 @@ use reqwest::StatusCode;
 use serde_json::Value;
 
 use super::{files, read, words};
-use crate::support::{World, message};
+use crate::support::{World, message, until};
 
 /// Names that begin like ours, of roles.
 const ROLES: [&str; 2] = ["rowcast_app", "rowcast_owner"];
@@ -27,12 +27,19 @@ fn names_in(text: &str) -> BTreeSet<String> {
     names
 }
 
-/// What a node counts, after traffic.
+/// What a node counts, after traffic: one that leads, has told of a change, has heard a canary, and has sent away a reader
+/// who came too often.
 async fn counted() -> BTreeSet<String> {
-    let (_world, node) = World::with_node().await;
+    let world = World::new().await;
+    let node = world.node_with(&[("RATE_READ", "1/1min")]).await;
     let mut stream = node.stream("").await;
     node.say(message("counted")).await;
     stream.next().await;
+    for _ in 0..2 {
+        node.get("/message").await;
+    }
+    let heard = async || !node.get("/health").await.body["bus"]["canary_seconds"].is_null();
+    until("the node hears a canary", heard).await;
     let answer = node.get("/metrics").await;
     if answer.status == StatusCode::NOT_FOUND {
         // Until nodes have /metrics, what they are going to have.
