@@ -5,9 +5,10 @@
 # Usage: run.sh ROWCAST SCHEMATHESIS: the two programs.
 set -euo pipefail
 rowcast=$(realpath "$1") schemathesis=$(realpath --no-symlinks "$2")
-cd "$(dirname "$0")"
+here=$(realpath "$(dirname "$0")")
 
 private=$(mktemp -d)
+cd "$private"
 touch "$private/said"
 env -i PATH="$PATH" HOME="$private" LOG=warn "$rowcast" dev --dir "$private/dev" --port 0 >"$private/said" &
 node=$!
@@ -19,4 +20,6 @@ for _ in {1..300}; do
     if [[ -n $url ]] || ! kill -0 "$node"; then break; fi
     sleep 0.1
 done
-"$schemathesis" --config-file schemathesis.toml run "${url:?the node did not start}/openapi.json" --checks all
+# It keeps notes where it runs, so it runs there, too.
+SCHEMATHESIS_HOOKS=hooks PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$here \
+    "$schemathesis" --config-file "$here/schemathesis.toml" run "${url:?the node did not start}/openapi.json" --checks all
