@@ -45,11 +45,11 @@ pub struct Message {
 #[validate(context = Limits)]
 pub struct NewMessage {
     /// The text: at least one byte, at most 1 MiB of UTF-8 unless the server is set otherwise, no NUL.
-    #[oai(validator(min_length = 1, max_length = 1048576))]
+    #[oai(validator(min_length = 1, max_length = 1048576, pattern = "^[^\\u0000]*$"))]
     #[validate(custom(function = "check_content", use_context))]
     pub content: String,
     /// The name of an attached file.
-    #[oai(nullable, validator(max_length = 50))]
+    #[oai(nullable, validator(max_length = 50, pattern = "^[^\\u0000]*$"))]
     #[serde(default)]
     #[validate(custom(function = "check_file"))]
     pub file: Option<String>,
@@ -69,12 +69,12 @@ pub struct NewMessage {
 #[validate(context = Limits)]
 pub struct MessagePatch {
     /// The new text.
-    #[oai(validator(min_length = 1, max_length = 1048576))]
+    #[oai(validator(min_length = 1, max_length = 1048576, pattern = "^[^\\u0000]*$"))]
     #[serde(default, deserialize_with = "not_null")]
     #[validate(custom(function = "check_content", use_context))]
     pub content: Option<String>,
     /// The new file name; null takes the file away.
-    #[oai(nullable, validator(max_length = 50))]
+    #[oai(nullable, validator(max_length = 50, pattern = "^[^\\u0000]*$"))]
     #[serde(default)]
     #[validate(custom(function = "check_new_file"))]
     pub file: MaybeUndefined<String>,

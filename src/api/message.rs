@@ -135,7 +135,7 @@ impl MessageApi {
         /// So that the message can be posted again when its answer is lost, and is written once: a text of your own choice
         /// for each message, 1 to 255 visible ASCII characters, like a UUID. For a day, unless the server is set otherwise, a repeat
         /// gets the first answer. Another message of the same sender under the same key is refused.
-        #[oai(name = "Idempotency-Key")]
+        #[oai(name = "Idempotency-Key", validator(pattern = "^[!-~]{1,255}$"))]
         idempotency_key: Header<Option<String>>,
         new: Wire<NewMessage>,
     ) -> Result<Posted, Failed<{ BODY | CALLER | CONFLICT | UNAVAILABLE }>> {

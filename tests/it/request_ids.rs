@@ -62,7 +62,7 @@ async fn every_answer_is_a_line_with_its_route_and_id_for_who_wants_that() {
         "{line}"
     );
     get(&node, "/nowhere/at/all", "astray").await;
-    assert!(log.line(&["astray"]).await.contains("route=\"none\""));
+    assert!(log.line(&["astray"]).await.contains("route=\"unmatched\""));
     let _stream = node.stream("").await;
     log.line(&["route=\"/stream\"", "status=200"]).await;
 }

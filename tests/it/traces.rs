@@ -123,7 +123,7 @@ async fn a_failure_of_ours_is_one_in_the_trace_and_a_clients_is_not() {
     assert_eq!(failed.status.unwrap().code(), Outcome::Error);
     let missing = collector.span("GET /message/{id}").await;
     assert_eq!(missing.status.unwrap_or_default().code(), Outcome::Unset);
-    let odd = collector.span("_OTHER none").await;
+    let odd = collector.span("_OTHER unmatched").await;
     assert!(!format!("{odd:?}").contains("secret"));
 }
 

@@ -17,24 +17,10 @@ const OTHERS: [&str; 7] = [
     "ROWCAST_PASSWORD",
 ];
 
-/// Settings that are about to come.
-const COMING: [&str; 9] = [
-    "ADMIN_HOST",
-    "ADMIN_PORT",
-    "DRAIN_DELAY",
-    "DRAIN_GRACE",
-    "JWT_SECRET",
-    "MAX_CONNECTIONS",
-    "MAX_CONNECTIONS_PER_ADDRESS",
-    "PROXY_HOPS",
-    "PROXY_PROTOCOL",
-];
-
 fn settings(subcommand: &str) -> BTreeSet<String> {
     let command = rowcast::cli::command();
     let arguments = command.find_subcommand(subcommand).unwrap().get_arguments();
-    let settings = arguments.filter_map(|argument| Some(argument.get_env()?.to_str()?.to_owned()));
-    settings.chain(COMING.map(str::to_owned)).collect()
+    arguments.filter_map(|argument| Some(argument.get_env()?.to_str()?.to_owned())).collect()
 }
 
 /// What a container is given by name.
