@@ -7,7 +7,7 @@
 
 use poem::{
     Request,
-    http::{Method, header},
+    http::{Method, header, uri::Scheme},
 };
 
 use super::problem::ApiError;
@@ -67,8 +67,11 @@ impl Carriers {
         let named = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
         // HTTP/2 has the host in the address.
         let host = named.or_else(|| request.uri().authority().map(poem::http::uri::Authority::as_str));
-        let here =
-            origin.split_once("://").is_some_and(|(_, site)| host.is_some_and(|host| site.eq_ignore_ascii_case(host)));
+        // A page that came without TLS may be anybody's on its way. Where a proxy ends TLS, we cannot tell.
+        let sealed = |scheme: &str| scheme == "https" || *request.scheme() != Scheme::HTTPS;
+        let here = origin
+            .split_once("://")
+            .is_some_and(|(scheme, site)| sealed(scheme) && host.is_some_and(|host| site.eq_ignore_ascii_case(host)));
         here || self.origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
     }
 }

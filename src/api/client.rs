@@ -118,11 +118,11 @@ fn unquoted(text: &str) -> &str {
 /// The address of a node, with a port or without; `unknown` and hidden ones (`_a`) have none.
 fn node(text: &str) -> Option<IpAddr> {
     let text = text.trim();
+    // A hidden port may stand behind an address that is not hidden.
+    let text = text.rsplit_once(":_").map_or(text, |(host, _)| host);
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     let with_port = || text.parse().ok().map(|socket: SocketAddr| socket.ip());
-    // A hidden port may stand behind an address that is not hidden.
-    let hidden_port = || text.rsplit_once(":_").and_then(|(host, _)| node(host));
-    bare.parse().ok().or_else(with_port).or_else(hidden_port)
+    bare.parse().ok().or_else(with_port)
 }
 
 #[cfg(test)]

@@ -58,6 +58,15 @@ fn every_form_of_an_address_is_read() {
 }
 
 #[test]
+fn no_name_is_deeper_than_the_stack() {
+    for header in HEADERS {
+        let endless = format!("for=\"{}\"", ":_".repeat(30_000));
+        assert_eq!(client(header, 1, &[endless.trim_start_matches("for=").trim_matches('"')]), PEER);
+        assert_eq!(client(header, 1, &[&endless]), PEER);
+    }
+}
+
+#[test]
 fn proxies_are_counted_from_the_right_over_all_lines() {
     let lines = ["198.51.100.1, 192.0.2.3", "192.0.2.2,192.0.2.1"];
     for (hops, named) in [(0, PEER), (1, ip("192.0.2.1")), (2, ip("192.0.2.2")), (3, ip("192.0.2.3"))] {

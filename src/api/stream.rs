@@ -127,21 +127,21 @@ impl StreamApi {
     }
 
     fn filter(&self, caller: &Principal, mut rooms: Vec<String>) -> Result<Filter, ApiError> {
-        for room in &rooms {
-            check_room(Some(room))?;
-            rights::read(caller, room)?;
-        }
         if rooms.is_empty() {
             return self.all(caller);
         }
         rooms.sort_unstable();
         rooms.dedup();
-        match rooms.len() {
-            given if given > self.rooms => {
-                Err(ApiError::field("room", format!("may be given at most {} times, is {given}", self.rooms)))
-            }
-            _ => Ok(Filter::Rooms(rooms)),
+        // Before they are looked at: each is tried against every pattern of the token.
+        let given = rooms.len();
+        if given > self.rooms {
+            return Err(ApiError::field("room", format!("may be given at most {} times, is {given}", self.rooms)));
         }
+        for room in &rooms {
+            check_room(Some(room))?;
+            rights::read(caller, room)?;
+        }
+        Ok(Filter::Rooms(rooms))
     }
 
     /// All that the caller may read.

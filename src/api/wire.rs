@@ -32,6 +32,9 @@ pub(super) struct BodyLimit {
 const FORGOTTEN: u64 = 16 << 20;
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// The most characters of what is said of a field.
+const LONGEST: usize = 200;
+
 /// A JSON body.
 #[derive(Debug)]
 pub(super) struct Wire<T>(pub T);
@@ -100,7 +103,7 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
         let path = error.path().to_string();
         let error = error.into_inner();
         match error.classify() {
-            serde_json::error::Category::Data => ApiError::field(&field(&path, &error), plain(&error)),
+            serde_json::error::Category::Data => ApiError::field(&brief(field(&path, &error)), brief(plain(&error))),
             _ => malformed(error),
         }
     })?;
@@ -122,6 +125,15 @@ fn field(path: &str, error: &serde_json::Error) -> String {
         (".", None) => "body".to_owned(),
         (path, None) => path.to_owned(),
     }
+}
+
+/// A text that may repeat a name of the client's, which may be as long as a body: no longer than a person reads.
+fn brief(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }
 
 /// The error without its place in the text, which is of no use to a client's user.

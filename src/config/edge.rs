@@ -101,7 +101,11 @@ impl EdgeSettings {
             },
             most: Most { here: self.max_connections, each: self.max_connections_per_address },
             timeouts: Timeouts { head: self.head_timeout, idle: self.idle_timeout },
-            bounds: Bounds { head: size(self.max_head), requests: self.max_http2_streams, ping: self.write_timeout },
+            bounds: Bounds {
+                head: size(self.max_head),
+                requests: self.max_http2_streams,
+                patience: self.write_timeout,
+            },
             proxied: self.proxy_protocol,
             tls: self.files()?.map(Tls::load).transpose()?,
             writers: self.writers,

@@ -3,10 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use hyper::{Method, Version, body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo},
-    server::conn::auto::Builder,
-};
+use hyper_util::{rt::TokioIo, server::conn::auto::Builder};
 use poem::{
     Endpoint, Response,
     endpoint::DynEndpoint,
@@ -27,13 +24,14 @@ use super::{
     places::Place,
     proxy,
     refusal::{Full, Refusal},
+    taking::{Exchanges, Pieces},
     writers::Writers,
 };
 
 /// What every connection needs.
 pub(super) struct Service {
     pub(super) endpoint: Arc<dyn DynEndpoint<Output = Response>>,
-    pub(super) http: Builder<TokioExecutor>,
+    pub(super) http: Builder<Exchanges>,
     pub(super) timeouts: Timeouts,
     pub(super) writers: Arc<Writers>,
     pub(super) refusal: Refusal,
@@ -160,7 +158,7 @@ impl Service {
             // hyper writes nothing of an error.
             match loan {
                 Some(loan) if loan.end_with(&answer) => Err(HandedOver),
-                _ => Ok(answer.map(|body| Answering::new(body, open))),
+                _ => Ok(answer.map(|body| Answering::new(Pieces::new(body), open))),
             }
         }
     }

@@ -7,10 +7,9 @@
 
 use std::time::Duration;
 
-use hyper_util::{
-    rt::{TokioExecutor, TokioTimer},
-    server::conn::auto::Builder,
-};
+use hyper_util::{rt::TokioTimer, server::conn::auto::Builder};
+
+use super::taking::Exchanges;
 
 /// What is held of an answer until its reader takes it, in bytes.
 const BUFFER: usize = 64 << 10;
@@ -29,13 +28,14 @@ pub struct Bounds {
     pub head: usize,
     /// The most requests at once on a connection of HTTP/2.
     pub requests: u32,
-    /// After how long a silent peer of HTTP/2 is asked whether it is there, and how long it has for the answer.
-    pub ping: Duration,
+    /// After how long a silent peer of HTTP/2 is asked whether it is there, how long it has for the answer, and how long
+    /// it may take nothing of one of ours.
+    pub patience: Duration,
 }
 
 /// HTTP/1.1, and HTTP/2 for clients that begin with it.
-pub(super) fn builder(bounds: Bounds) -> Builder<TokioExecutor> {
-    let mut http = Builder::new(TokioExecutor::new());
+pub(super) fn builder(bounds: Bounds) -> Builder<Exchanges> {
+    let mut http = Builder::new(Exchanges { patience: bounds.patience });
     // What is timed, is timed for both versions alike, elsewhere.
     http.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(bounds.head);
     http.http2()
@@ -47,7 +47,7 @@ pub(super) fn builder(bounds: Bounds) -> Builder<TokioExecutor> {
         .initial_connection_window_size(WINDOWS.1)
         .max_pending_accept_reset_streams(RESETS.0)
         .max_local_error_reset_streams(RESETS.1)
-        .keep_alive_interval(bounds.ping)
-        .keep_alive_timeout(bounds.ping);
+        .keep_alive_interval(bounds.patience)
+        .keep_alive_timeout(bounds.patience);
     http
 }

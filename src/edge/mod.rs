@@ -19,6 +19,7 @@ mod places;
 mod proxy;
 mod refusal;
 mod shard;
+mod taking;
 mod tls;
 mod writers;
 

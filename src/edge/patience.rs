@@ -17,12 +17,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body_util::combinators::BoxBody;
 use hyper::{
     Version,
     body::{Body, Frame, SizeHint},
 };
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
+
+use super::taking::Pieces;
 
 /// How long a connection that is to end may take to say good-bye, once nothing is being answered.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -130,12 +131,12 @@ impl Drop for Open {
 
 /// The body of an answer; with its end the request is no longer open.
 pub(super) struct Answering {
-    body: BoxBody<Bytes, io::Error>,
+    body: Pieces,
     _open: Open,
 }
 
 impl Answering {
-    pub(super) fn new(body: BoxBody<Bytes, io::Error>, open: Open) -> Self {
+    pub(super) fn new(body: Pieces, open: Open) -> Self {
         Self { body, _open: open }
     }
 }

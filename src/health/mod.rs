@@ -15,7 +15,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::{Mutex, watch},
+    time::Instant,
+};
 
 use crate::{
     hub::Hub,
@@ -31,6 +34,9 @@ pub use stage::Verdict;
 /// How long PostgreSQL has to answer before it counts as away.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// What PostgreSQL said, and how long that took.
+type Said = (Option<Vitals>, Duration);
+
 /// Looks at every part of the node; a cheap handle.
 #[derive(Clone)]
 pub struct Health {
@@ -38,6 +44,8 @@ pub struct Health {
     hub: Hub,
     intake: watch::Receiver<intake::Status>,
     relay: watch::Receiver<relay::Status>,
+    /// When PostgreSQL was asked last, and what it said. Locked while it is asked.
+    asked: Arc<Mutex<Option<(Instant, Said)>>>,
     draining: Arc<AtomicBool>,
     started: Instant,
 }
@@ -50,7 +58,7 @@ impl Health {
         intake: watch::Receiver<intake::Status>,
         relay: watch::Receiver<relay::Status>,
     ) -> Self {
-        Self { store, hub, intake, relay, draining: Arc::default(), started: Instant::now() }
+        Self { store, hub, intake, relay, asked: Arc::default(), draining: Arc::default(), started: Instant::now() }
     }
 
     /// Waits until the node's hub has once been at the head.
@@ -143,11 +151,19 @@ impl Health {
         Signs { uptime: self.started.elapsed(), vitals, canary, proved }
     }
 
-    /// What PostgreSQL says, and how long it took.
-    async fn postgres(&self) -> (Option<Vitals>, Duration) {
+    /// What PostgreSQL says, and how long it took. Anyone may ask how the node is, as often as they like: it is asked
+    /// once at a time, and what it is asked now it need not be asked for those who have come before.
+    async fn postgres(&self) -> Said {
+        let come = Instant::now();
+        let mut last = self.asked.lock().await;
+        if let Some((_, said)) = last.as_ref().filter(|(asked, _)| *asked >= come) {
+            return said.clone();
+        }
         let asked = Instant::now();
         let answer = tokio::time::timeout(PATIENCE, self.store.vitals()).await;
-        (answer.ok().and_then(Result::ok), asked.elapsed())
+        let said = (answer.ok().and_then(Result::ok), asked.elapsed());
+        *last = Some((asked, said.clone()));
+        said
     }
 }
 

@@ -72,7 +72,11 @@ impl Streams {
                 "Streams that ended: the node went away (bye), the caller's time was up (expired), the log could not be \
                  read (log), the client went away (client) or took nothing for WRITE_TIMEOUT (slow)",
             ),
-            slow_closes: add(to, "slow_closes", "Sockets whose client took nothing for WRITE_TIMEOUT"),
+            slow_closes: add(
+                to,
+                "slow_closes",
+                "Sockets, and answers of HTTP/2, whose client took nothing for WRITE_TIMEOUT",
+            ),
             resumes: add(
                 to,
                 "resumes",

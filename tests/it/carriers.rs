@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Answer, Node, World, message,
-    overheard::Overheard,
     tokens::{GUARDED, Issuer, SECRET, challenge, claims, guarded, token_for},
 };
 
@@ -115,21 +114,23 @@ async fn no_token_and_no_secret_is_ever_logged() {
         ("JWT_JWKS_URL", "http://user:hunter2@127.0.0.1:1/jwks?key=hunter2"),
         ("JWT_PUBLIC_KEY", &issuer.public),
     ];
-    let node = Overheard::start(&World::new().await, &[&GUARDED[..], &settings].concat()).await;
-    let (http, good) = (reqwest::Client::new(), token_for(&ALL, &ALL));
+    let world = World::new().await;
+    let (node, log) = Node::start_logged(&world, &[&GUARDED[..], &settings].concat()).await;
+    let good = token_for(&ALL, &ALL);
     for token in [&good, &format!("{good}bad")] {
         for path in ["/stream", "/message", "/nowhere"] {
             let url = format!("{}{path}", node.url);
-            http.get(format!("{url}?access_token={token}")).send().await.unwrap();
-            http.get(format!("{url}?access_token={token}&room=!")).send().await.unwrap();
-            http.get(url).bearer_auth(token).send().await.unwrap();
+            node.http.get(format!("{url}?access_token={token}")).send().await.unwrap();
+            node.http.get(format!("{url}?access_token={token}&room=!")).send().await.unwrap();
+            node.http.get(url).bearer_auth(token).send().await.unwrap();
         }
     }
     let unknown = Issuer::new(Algorithm::RS256).sign(Some("nobody's"), &claims(&ALL, &ALL));
-    let answer = Answer::of(http.get(format!("{}/message", node.url)).bearer_auth(&unknown)).await;
+    let answer = node.get_as(&unknown, "/message").await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{}", answer.body);
-    let said = node.said().await;
-    assert!(said.contains("JWT_JWKS_URL"), "something was logged: {said}");
+    // Something was logged.
+    log.line(&["JWT_JWKS_URL"]).await;
+    let said = log.text();
     let signature = |token: &str| token.rsplit('.').next().unwrap().to_owned();
     for secret in [&signature(&good), &signature(&unknown), SECRET, "hunter2", "BEGIN PUBLIC"] {
         assert!(!said.contains(secret), "{secret} in {said}");

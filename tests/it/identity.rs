@@ -5,9 +5,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Answer, Node, World, message,
-    overheard::Overheard,
-    soon,
+    Node, World, message, soon,
     tokens::{GUARDED, Issuer, SECRET, challenge, claims, guarded, in_seconds, token, token_for, with},
 };
 
@@ -39,11 +37,11 @@ async fn without_a_token_every_call_on_messages_is_refused() {
 
 #[tokio::test]
 async fn a_server_without_a_key_is_open_and_says_so() {
-    let node = Overheard::start(&World::new().await, &[("LOG", "warn")]).await;
+    let world = World::new().await;
+    let (node, log) = Node::start_logged(&world, &[("LOG", "warn")]).await;
     // What cannot be checked says nothing.
-    let request = reqwest::Client::new().get(format!("{}/message", node.url)).bearer_auth("nonsense");
-    assert_eq!(Answer::of(request).await.status, StatusCode::OK);
-    let said = node.said().await;
+    assert_eq!(node.get_as("nonsense", "/message").await.status, StatusCode::OK);
+    let said = log.text();
     assert_eq!(said.matches("no token is asked for").count(), 1, "{said}");
 }
 

@@ -1,8 +1,18 @@
 //! Oversized everything: whatever a client sends much of is refused, and the node stays small.
 
+use bytes::Bytes;
+use futures_util::future::join_all;
+use http_body_util::Empty;
+use hyper::{Request, client::conn::http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use reqwest::Method;
+use sqlx::Executor;
 
-use crate::support::{Node, World, message, raw::exchange, soon};
+use crate::support::{
+    Figures, Node, World, message,
+    raw::{connect, exchange},
+    soon, until,
+};
 
 /// What a node may take in memory beside what it took before, in KiB, when it has refused much.
 const GROWTH: usize = 64 << 10;
@@ -50,6 +60,7 @@ async fn cwe_400_a_body_that_means_much_work_is_refused_at_little() {
         numbers,
         format!("{{{fields}\"content\":\"a\"}}"),
         format!("{{\"content\":\"{}", "\\u0061".repeat(99_999)),
+        format!("{{\"{}\":1}}", "f".repeat(500_000)),
     ] {
         let request = node.http.post(format!("{}/message", node.url)).header("content-type", "application/json");
         let answer = soon("an answer", request.body(body).send()).await.unwrap();
@@ -81,4 +92,48 @@ async fn cwe_400_unknown_methods_and_paths_cost_nothing_that_stays() {
         assert!(answer.status.is_client_error(), "{}", answer.status);
     }
     assert!(node.memory("VmRSS") < before + (16 << 10), "{} KiB", node.memory("VmRSS"));
+}
+
+#[tokio::test]
+async fn cwe_770_an_answer_that_nobody_takes_is_dropped_and_no_other_with_it() {
+    let world = World::new().await;
+    let node = world.node_with(&[("WRITE_TIMEOUT", "1s"), ("KEEP_ALIVE", "100ms")]).await;
+    let mut dropped = 0.0;
+    // A client that lets us send nothing, and one that lets us send a byte.
+    for window in [0, 1] {
+        let mut http = http2::Builder::new(TokioExecutor::new());
+        let io = TokioIo::new(connect(&node).await);
+        let (mut requests, connection) = http.initial_stream_window_size(window).handshake(io).await.unwrap();
+        tokio::spawn(connection);
+        let mut ask = async |method: &str, path: &str| {
+            let request = Request::builder().method(method).uri(format!("{}{path}", node.url));
+            requests.send_request(request.body(Empty::<Bytes>::new()).unwrap()).await.unwrap()
+        };
+        for path in ["/docs", "/stream"] {
+            let answer = ask("GET", path).await;
+            assert_eq!(answer.status(), 200);
+            dropped += 1.0;
+            until("it is dropped", async || Figures::of(&node).await.one("rowcast_slow_closes_total") == dropped).await;
+            assert_eq!(ask("HEAD", "/health/live").await.status(), 200, "the connection stays");
+        }
+    }
+}
+
+#[tokio::test]
+async fn cwe_770_however_many_ask_how_the_node_is_postgresql_is_asked_for_all_of_them() {
+    let (world, node) = World::with_node().await;
+    let mut locks = world.session().await;
+    locks.execute("begin; lock table feed.tick in access exclusive mode").await.unwrap();
+    let asking = join_all((0..60).map(|number| node.get(["/health/ready", "/health", "/metrics"][number % 3])));
+    let watching = async {
+        let asked = "select count(*) from pg_stat_activity where query like '%pg_trigger%' and wait_event_type = 'Lock'
+            and pid <> pg_backend_pid()";
+        until("it is asked", async || world.number(asked).await > 0).await;
+        let most = world.number(asked).await;
+        assert_eq!(node.get("/message").await.status, 200, "there is room for others");
+        most.max(world.number(asked).await)
+    };
+    let (_, most) = tokio::join!(asking, watching);
+    assert_eq!(most, 1);
+    locks.execute("rollback").await.unwrap();
 }

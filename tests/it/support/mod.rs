@@ -13,7 +13,6 @@ pub mod load;
 mod log;
 mod machine;
 mod node;
-pub mod overheard;
 pub mod raw;
 pub mod record;
 mod servers;
