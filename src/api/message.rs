@@ -12,7 +12,7 @@ use validator::ValidateArgs;
 use super::{
     Tag,
     caller::Caller,
-    failed::{BODY, CALLER, CONFLICT, Failed, INVALID, NOT_FOUND, UNAVAILABLE},
+    failed::{BODY, CALLER, Failed, INVALID, NOT_FOUND, UNAVAILABLE},
     problem::ApiError,
     rights,
     wire::{Wire, check},
@@ -138,7 +138,7 @@ impl MessageApi {
         #[oai(name = "Idempotency-Key", validator(pattern = "^[!-~]{1,255}$"))]
         idempotency_key: Header<Option<String>>,
         new: Wire<NewMessage>,
-    ) -> Result<Posted, Failed<{ BODY | CALLER | CONFLICT | UNAVAILABLE }>> {
+    ) -> Result<Posted, Failed<{ BODY | CALLER | UNAVAILABLE }>> {
         check(new.0.validate_with_args(&self.limits))?;
         rights::post(&caller.principal, &new.0.room, new.0.sender_id)?;
         let _ = idempotency_key.0;
