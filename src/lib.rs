@@ -34,6 +34,7 @@
 //! |---|---|
 //! | [`message`], [`cursor`], [`timestamp`] | a row, a place among the rows, an instant: as HTTP and SQL agree on them |
 //! | [`change`], [`frame`] | a change of a row with its position; the same as the bytes of an event |
+//! | [`network`], [`quota`] | whom an address is counted for; how many of something each may have |
 //! | [`metrics`] | what the node counts, and how old changes are at each stage of their way |
 //! | [`telemetry`] | the log of the process, and its traces |
 //! | [`auth`] | who calls: tokens, and the rights they give |
@@ -82,6 +83,8 @@ pub mod limit;
 pub mod message;
 pub mod metrics;
 mod mistakes;
+pub mod network;
+pub mod quota;
 pub mod redis;
 pub mod relay;
 pub mod store;

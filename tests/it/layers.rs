@@ -8,7 +8,7 @@ use std::{
 
 /// Each layer may use itself and those before it.
 const LAYERS: [(&str, &[&str]); 5] = [
-    ("words", &["change", "cursor", "failpoint", "frame", "message", "metrics", "timestamp"]),
+    ("words", &["change", "cursor", "failpoint", "frame", "message", "metrics", "network", "quota", "timestamp"]),
     ("adapters", &["auth", "redis", "store", "telemetry"]),
     ("engine", &["hub", "idempotency", "intake", "limit", "relay"]),
     ("doors", &["api", "demo", "edge", "health"]),
