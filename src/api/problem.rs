@@ -191,7 +191,8 @@ impl ResponseError for ApiError {
 
     fn as_response(&self) -> Response {
         if let Self::Unavailable(cause) | Self::Internal(cause) = self {
-            tracing::warn!(error = format!("{cause:#}"), "{self}");
+            // Each says its own cause.
+            tracing::warn!(error = %cause, "{self}");
         }
         let body = serde_json::to_vec(&self.problem()).unwrap_or_default();
         let response = Response::builder().status(self.status()).content_type("application/problem+json");
