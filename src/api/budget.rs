@@ -25,7 +25,7 @@ pub(super) const HEADERS: [(&str, &str); 3] = [
 struct Note(Arc<OnceLock<Standing>>);
 
 /// Calls the endpoint, and adds to its answer how the caller stands.
-pub(super) async fn tell<E: Endpoint>(endpoint: &E, mut request: Request) -> Result<Response> {
+pub(super) async fn tell(endpoint: Arc<impl Endpoint>, mut request: Request) -> Result<Response> {
     let note = Note::default();
     request.extensions_mut().insert(note.clone());
     let mut answer = endpoint.call(request).await?.into_response();

@@ -5,7 +5,7 @@ use std::{fmt, path::Path, time::Duration};
 use bytesize::ByteSize;
 use clap::{ArgAction, Args};
 
-use super::values::{at_least_one, bytes, size, span, wait};
+use super::values::{at_least_one, bytes, delay, size, span};
 use crate::{
     api,
     auth::{Algorithm, Auth, JwksOptions, Key, Options, Pattern, Rules, SetupError},
@@ -52,7 +52,7 @@ pub struct IdentitySettings {
     pub jwt_issuer: Option<String>,
 
     /// How far the issuer's clock may be from ours
-    #[arg(long, env, default_value = "5s", value_parser = wait)]
+    #[arg(long, env, default_value = "5s", value_parser = delay)]
     pub jwt_leeway: Duration,
 
     /// The longest token: longer ones do not pass most proxies

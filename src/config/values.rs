@@ -95,7 +95,3 @@ pub(super) fn rate(text: &str) -> Result<Rate, String> {
     }
     Ok(Rate { most, span })
 }
-
-pub(super) fn wait(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|_| "must be a time like 0s, 250ms or 5s".to_owned())
-}

@@ -64,10 +64,10 @@ impl Refusal {
             Full::Address => (&self.address, "address"),
         };
         METRICS.connections_refused.get_or_create(&Why { reason }).inc();
-        let Ok(permit) = Arc::clone(&self.told).try_acquire_owned() else { return };
         if self.silent {
             return;
         }
+        let Ok(permit) = Arc::clone(&self.told).try_acquire_owned() else { return };
         let answer = answer.clone();
         tokio::spawn(async move {
             // Whether it listens is its own affair.
@@ -91,9 +91,9 @@ async fn tell(mut socket: TcpStream, answer: &[u8]) -> std::io::Result<()> {
 /// A whole answer with a problem.
 fn canned([status, kind, title, detail]: [&str; 4]) -> Bytes {
     let (code, _) = status.split_once(' ').unwrap_or_default();
-    let body = format!(
-        r#"{{"type":"urn:rowcast:problem:{kind}","title":"{title}","status":{code},"detail":"{detail}; try again in {RETRY_AFTER} s"}}"#
-    );
+    let detail = format!("{detail}; try again in {RETRY_AFTER} s");
+    let body =
+        format!(r#"{{"type":"urn:rowcast:problem:{kind}","title":"{title}","status":{code},"detail":"{detail}"}}"#);
     let length = body.len();
     let head = format!(
         "HTTP/1.1 {status}\r\ncontent-type: application/problem+json\r\ncontent-length: {length}\r\n\

@@ -21,8 +21,8 @@ const ACCEPTED: HeaderValue = HeaderValue::from_static(
 
 /// What a page may read, beside what every page may.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "Feed-Position, Location, RateLimit, RateLimit-Policy, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, \
-     Retry-After, X-Request-Id, Idempotency-Replayed",
+    "Feed-Position, Idempotency-Replayed, Location, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, \
+     Retry-After, X-Request-Id",
 );
 
 /// How long a browser may go by a preflight, in seconds: the longest that Chromium keeps one.
