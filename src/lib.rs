@@ -49,9 +49,11 @@
 //! | [`api`] | the HTTP contract: resources, problems, the OpenAPI document |
 //! | [`edge`] | how connections come in, and how streams are written |
 //! | [`config`], `mistakes` | settings, and all that is wrong with them at once |
-//! | [`app`] | builds the parts, runs them, stops them in order |
+//! | [`app`], [`listen`] | builds the parts, runs them, stops them in order; where it listens |
 //! | `failpoint` | where a test lets the process die |
-//! | [`cli`], [`dev`], [`demo`], `token` | the commands; private servers to try it out; a file of messages to look at; tokens |
+//! | [`cli`] | the commands |
+//! | [`dev`], [`demo`] | private servers to try it out; a file of messages to look at |
+//! | `token`, `healthcheck` | a token for whoever has the key; whether a server is ready |
 //!
 //! # What never happens
 //!
@@ -76,10 +78,12 @@ pub mod edge;
 mod failpoint;
 pub mod frame;
 pub mod health;
+mod healthcheck;
 pub mod hub;
 pub mod idempotency;
 pub mod intake;
 pub mod limit;
+pub mod listen;
 pub mod message;
 pub mod metrics;
 mod mistakes;

@@ -12,7 +12,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
     ("adapters", &["auth", "redis", "store", "telemetry"]),
     ("engine", &["hub", "idempotency", "intake", "limit", "relay"]),
     ("doors", &["api", "demo", "edge", "health"]),
-    ("wiring", &["app", "cli", "config", "dev", "lib", "main", "mistakes", "token"]),
+    ("wiring", &["app", "cli", "config", "dev", "healthcheck", "lib", "listen", "main", "mistakes", "token"]),
 ];
 
 /// Names that a file, or a module with all its files, must not use, beside what the layers say.
