@@ -1,4 +1,4 @@
-//! What is left of a caller's budget: each call on messages and streams takes from it, and every answer says how it stands.
+//! What is left of a caller's budget: each call on messages and streams takes from it, and every answer says so.
 //!
 //! The call is counted where the caller is known, deep inside of the framework, and the headers belong to whatever is
 //! answered, also to an error. So the request carries a note from one to the other. Without limits there is no note.

@@ -79,7 +79,8 @@ pub(super) fn log_filter(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// Redis counts in whole microseconds: with more than so many a second, it would give noticeably less than is asked for.
+/// Redis counts in whole microseconds: with more than so many a second, it would give noticeably less than is asked
+/// for.
 const FASTEST: u32 = 100_000;
 
 /// The longest time in which a rate is given: no counter of Redis overflows.

@@ -1,9 +1,9 @@
 //! Refusing a connection for which there is no place.
 //!
-//! It must cost next to nothing, and a client should still learn what is wrong. So the answer is ready-made. It waits for
-//! the request, since some libraries take an answer to nothing for a fault, and the socket lingers until the client has
-//! read it: one that is closed with something unread takes back what it wrote. Only so many linger at once, for a moment;
-//! the others are just closed, and so are those of TLS, whose handshake would cost more than the request.
+//! It must cost next to nothing, and a client should still learn what is wrong. So the answer is ready-made. It waits
+//! for the request, since some libraries take an answer to nothing for a fault, and the socket lingers until the client
+//! has read it: one that is closed with something unread takes back what it wrote. Only so many linger at once, for a
+//! moment; the others are just closed, and so are those of TLS, whose handshake would cost more than the request.
 
 use std::{sync::Arc, time::Duration};
 

@@ -4,8 +4,8 @@
 //! and users would make as many series as there are of them.
 //!
 //! What happens is counted when it happens ([`METRICS`]). Sizes and ages are read off the parts when someone asks
-//! ([`Readings`], filled by `health`): a gauge that is kept up to date costs on every change, and is wrong wherever that is
-//! forgotten. What is not known then, as the log's size without PostgreSQL, is left out; a zero would be a lie.
+//! ([`Readings`], filled by `health`): a gauge that is kept up to date costs on every change, and is wrong wherever
+//! that is forgotten. What is not known then, as the log's size without PostgreSQL, is left out; a zero would be a lie.
 
 mod feed;
 mod http;
@@ -52,7 +52,8 @@ pub struct Metrics {
     pub connections_refused: Family<Why, Counter>,
     /// Failures to accept.
     pub accept_errors: Counter<u64, AtomicU64>,
-    /// Requests that came too often (`read`, `write`, `stream`), and streams beyond the most of a caller (`open_streams`).
+    /// Requests that came too often (`read`, `write`, `stream`), and streams beyond the most of a caller
+    /// (`open_streams`).
     pub rate_limited: Family<Why, Counter>,
     /// Requests and their answers.
     pub http: Http,

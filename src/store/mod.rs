@@ -67,8 +67,8 @@ pub struct Store {
     patience: String,
 }
 
-/// Why PostgreSQL did not do what was asked. Each says its cause itself, so none has it as its source: whoever writes down
-/// an error with all its sources would have it twice.
+/// Why PostgreSQL did not do what was asked. Each says its cause itself, so none has it as its source: whoever writes
+/// down an error with all its sources would have it twice.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// It cannot be reached now, or has no room for us; later it may.
@@ -194,8 +194,9 @@ fn milliseconds(time: Duration) -> String {
     format!("{}ms", time.as_millis().clamp(1, i32::MAX as u128))
 }
 
-/// The log grows at one end and is read at that end, so its statistics are always stale and make the planner choose scans
-/// of all of it; and its statements take 0.1 ms, so planning each of them anew, or compiling one, costs many times that.
+/// The log grows at one end and is read at that end, so its statistics are always stale and make the planner choose
+/// scans of all of it; and its statements take 0.1 ms, so planning each of them anew, or compiling one, costs many
+/// times that.
 fn for_log(options: PgConnectOptions) -> PgConnectOptions {
     options.options([
         ("enable_seqscan", "off"),

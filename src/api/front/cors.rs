@@ -1,9 +1,9 @@
 //! CORS: pages of which origins may call, and read what they are answered.
 //!
-//! The rules are the browser's; an answer only says whom it is for. So an origin that is not listed gets the same answer
-//! as everyone, without the words that would let its page read it. Problem documents have them too: a page that cannot
-//! read why it failed learns nothing. A preflight is answered for any path and says all that may be done anywhere: the
-//! call that it asks for has the better answer.
+//! The rules are the browser's; an answer only says whom it is for. So an origin that is not listed gets the same
+//! answer as everyone, without the words that would let its page read it. Problem documents have them too: a page that
+//! cannot read why it failed learns nothing. A preflight is answered for any path and says all that may be done
+//! anywhere: the call that it asks for has the better answer.
 
 use std::{str::FromStr, sync::Arc};
 
