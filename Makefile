@@ -11,6 +11,9 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 
 VENV = target/venv
 
+DENY_VERSION = 0.20.2
+DENY ?= target/tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
+
 ROWCAST = cargo run --locked --profile $(PROFILE) --
 
 .PHONY: help run demo test stress bench fuzz contract deploy-check audit services
@@ -50,16 +53,21 @@ contract: services $(VENV)/contract ## Check a private node against its OpenAPI 
 	cargo build --locked
 	tests/contract/run.sh $${CARGO_TARGET_DIR:-target}/debug/rowcast $(VENV)/bin/schemathesis
 
-deploy-check: $(VENV)/deploy ## Check what there is to deploy with: manifests, alerts and their tests, the balancers' files.
+deploy-check: $(VENV)/deploy ## Check the files in deploy/ with what is there of promtool, kubectl, docker, haproxy and nginx.
 	VENV=$(VENV) deploy/check.sh
 
-audit: ## Hold the dependencies against deny.toml: licences, sources, known vulnerabilities; needs cargo-deny.
+audit: $(DENY) ## Hold the dependencies against deny.toml: licences, sources, known vulnerabilities.
 	cargo fetch --locked
-	cargo deny --offline check licenses bans sources
-	@cargo deny fetch db >/dev/null 2>&1 || echo 'The database of vulnerabilities cannot be had now: what is here may be old, or missing.' >&2
+	$(DENY) --offline check licenses bans sources
+	@$(DENY) fetch db >/dev/null 2>&1 || \
+	  echo 'The database of vulnerabilities cannot be had now: what is here may be old, or missing.' >&2
 	@if ls $${CARGO_HOME:-$(HOME)/.cargo}/advisory-dbs/*/.git >/dev/null 2>&1; \
-	then cargo deny --offline check advisories; \
+	then $(DENY) --offline check advisories; \
 	else echo 'NOT CHECKED: known vulnerabilities (advisories).' >&2; fi
+
+# It is built without optimization, which would take longer than all that it checks.
+target/tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny:
+	cargo install --locked --debug --root target/tools/cargo-deny-$(DENY_VERSION) --version $(DENY_VERSION) cargo-deny
 
 # Python's programs are for these checks only, each at the version that they were written with.
 $(VENV)/contract: TOOLS = schemathesis==4.32.5
