@@ -13,7 +13,7 @@ mod who;
 
 use std::{sync::Arc, time::Duration};
 
-pub use streams::{Place, Streams};
+pub use streams::{Full, Place, Streams};
 pub use who::Who;
 
 pub use crate::redis::Rate;
