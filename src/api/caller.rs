@@ -106,7 +106,7 @@ impl<'a, const STREAM: bool> ApiExtractor<'a> for Caller<STREAM> {
 impl<const STREAM: bool> Caller<STREAM> {
     async fn admit(request: &Request) -> Result<Self, ApiError> {
         // Without a gate nobody comes in.
-        let gate = request.data::<Gate>().ok_or(ApiError::from(AuthError::KeysAway))?;
+        let gate = request.data::<Gate>().ok_or_else(|| ApiError::from(AuthError::KeysAway))?;
         let address = gate.proxies.client(request).unwrap_or(Ipv4Addr::UNSPECIFIED.into());
         let identified = gate.identify(request, STREAM).await;
         // Who is refused is counted too, by its address: to try one token after the other is not for free.

@@ -74,15 +74,30 @@ impl Service {
             return self.refusal.refuse(socket, Full::Address);
         }
         let patience = Patience::new(self.timeouts, since);
-        let Some(tls) = &self.tls else {
-            let loan = Loan::new(socket);
-            let lent = self.writers.are_there().then(|| loan.clone());
-            self.serve(loan.clone(), Client { address, scheme: Scheme::HTTP, loan: lent, patience }).await;
-            if let Some((socket, stream)) = loan.take_back() {
-                self.writers.take(socket, stream, place);
-            }
-            return;
-        };
+        match &self.tls {
+            None => self.serve_plain(socket, address, place, patience).await,
+            // Apart, since it is much larger, and every connection would be of its size.
+            Some(tls) => Box::pin(self.serve_encrypted(tls, socket, address, since, patience)).await,
+        }
+    }
+
+    async fn serve_plain(&self, socket: TcpStream, address: SocketAddr, place: Place, patience: Patience) {
+        let loan = Loan::new(socket);
+        let lent = self.writers.are_there().then(|| loan.clone());
+        self.serve(loan.clone(), Client { address, scheme: Scheme::HTTP, loan: lent, patience }).await;
+        if let Some((socket, stream)) = loan.take_back() {
+            self.writers.take(socket, stream, place);
+        }
+    }
+
+    async fn serve_encrypted(
+        &self,
+        tls: &TlsAcceptor,
+        socket: TcpStream,
+        address: SocketAddr,
+        since: Instant,
+        patience: Patience,
+    ) {
         let Some(socket) = self.before_the_end(since, shake_hands(tls, socket)).await else { return };
         self.serve(socket, Client { address, scheme: Scheme::HTTPS, loan: None, patience }).await;
     }

@@ -45,6 +45,9 @@ async fn run(world: &World, node: &Node, block: &str, command: &str) -> String {
     let command = command.replace(ADDRESS, node.url.strip_prefix("http://").unwrap());
     let mut shell = tokio::process::Command::new("bash");
     shell.args(["-euo", "pipefail", "-c", &format!("{CURL}{command}")]).env("DATABASE_URL", &world.database_url);
+    let programs = std::path::Path::new(env!("CARGO_BIN_EXE_rowcast")).parent().unwrap().to_str().unwrap();
+    let path = format!("{programs}:{}", std::env::var("PATH").unwrap());
+    shell.env("PATH", path).env("JWT_SECRET", "a secret of the README, long enough");
     let output = soon("the command ends", shell.stdin(Stdio::null()).kill_on_drop(true).output()).await.unwrap();
     assert!(output.status.success(), "block `{block}`: {command}\n{output:?}");
     String::from_utf8(output.stdout).unwrap()

@@ -9,14 +9,14 @@
 
 use std::sync::Arc;
 
+use async_compression::{Level, tokio::bufread::GzipEncoder};
 use bytes::Bytes;
 use poem::{
-    Endpoint, IntoResponse, Request, Response, Result,
+    Body, Endpoint, Request, Response, Result,
     error::{ReadBodyError, ResponseError},
     http::{HeaderMap, HeaderValue, Method, header},
-    web::{Compress, CompressionAlgo, CompressionLevel},
 };
-use tokio::sync::OnceCell;
+use tokio::{io::BufReader, sync::OnceCell};
 
 use crate::api::problem::ApiError;
 
@@ -56,8 +56,8 @@ async fn with_body(mut answer: Response, wanted: bool, from: usize) -> Result<Re
 async fn pack(mut answer: Response) -> Result<Response, ReadBodyError> {
     let (once, body) = (answer.data::<Once>().cloned(), answer.take_body());
     let packed = || {
-        let fast = Compress::new(body, CompressionAlgo::GZIP).with_quality(CompressionLevel::Fastest);
-        fast.into_response().take_body()
+        let body = BufReader::new(body.into_async_read());
+        Body::from_async_read(GzipEncoder::with_quality(body, Level::Fastest))
     };
     answer.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     answer.set_body(match once {
