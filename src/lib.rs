@@ -46,14 +46,14 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`message`], [`cursor`], [`timestamp`] | a row, a place among the rows, an instant: as HTTP and SQL agree on them |
+//! | [`message`], [`cursor`], [`timestamp`] | a row, a place among rows, an instant: as HTTP and SQL agree on them |
 //! | [`change`], [`frame`] | a change of a row with its position; the same as the bytes of an event |
 //! | [`network`], [`quota`] | whom an address is counted for; how many of something each may have |
 //! | [`metrics`] | what the node counts, and how old changes are at each stage of their way |
 //! | [`telemetry`] | the log of the process, and its traces |
 //! | [`auth`] | who calls: tokens, and the rights they give |
 //! | [`store`] | all SQL: messages, written in groups; the log, ticks, leadership, bells, retention |
-//! | [`redis`] | all Redis: the bus, the script that publishes each change once, what nodes count and remember together |
+//! | [`redis`] | all Redis: the bus, the script that publishes each change once, what nodes count and remember |
 //! | [`relay`] | the leader's work: from the log to positions, from positions to the bus |
 //! | [`hub`] | ring, rooms, subscriptions: from a position to a subscriber |
 //! | [`intake`] | keeps the hub at the head, from the bus or from the log |

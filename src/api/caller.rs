@@ -65,8 +65,8 @@ impl<'a, const STREAM: bool> ApiExtractor<'a> for Caller<STREAM> {
         };
         let header = scheme(
             "http",
-            "A JWT in the `Authorization` header. A server without a key to check it by asks for none, and takes no notice \
-             of one.",
+            "A JWT in the `Authorization` header. A server without a key to check it by asks for none, and takes no \
+             notice of one.",
             None,
             None,
         );

@@ -87,7 +87,8 @@ fn inner(health: &Health) -> Inner {
 fn service<T: OpenApi>(apis: T) -> OpenApiService<T, ()> {
     OpenApiService::new(apis, "Rowcast", env!("CARGO_PKG_VERSION"))
         .description(
-            "Messages are rows of a Postgres table; every change of them is streamed to every subscriber, once, in order.",
+            "Messages are rows of a Postgres table; every change of them is streamed to every subscriber, once, in \
+             order.",
         )
         .server("/")
         .license(poem_openapi::LicenseObject::new("MIT"))

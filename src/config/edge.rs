@@ -74,7 +74,7 @@ pub struct EdgeSettings {
 
     /// Whether every connection begins with the PROXY protocol, version 1 or 2, and is closed without: only where
     /// nobody but the proxy can connect, since it is believed
-    #[arg(long, env, default_value_t = false, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, env, action = ArgAction::Set, num_args = 0..=1, default_value_t = false, default_missing_value = "true")]
     pub proxy_protocol: bool,
 
     /// How long at shutdown all goes on although the node says that it is not ready: as long as load balancers take to

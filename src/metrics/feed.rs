@@ -47,8 +47,8 @@ pub struct Feed {
 impl Feed {
     pub(super) fn new(to: &mut Registry) -> Self {
         let stages: Family<At, Histogram, fn() -> Histogram> = Family::new_with_constructor(seconds);
-        let help = "Seconds from a change's capture, by PostgreSQL's clock, until it has its position, is published, is \
-                    in a node's hub, is handed to a socket (one in 64)";
+        let help = "Seconds from a change's capture, by PostgreSQL's clock, until it has its position, is published, \
+                    is in a node's hub, is handed to a socket (one in 64)";
         to.register("stage_seconds", help, stages.clone());
         let stage = |stage| stages.get_or_create(&At { stage }).clone();
         Self {
