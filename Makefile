@@ -11,9 +11,12 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 
 VENV = target/venv
 
+DENY_VERSION = 0.20.2
+DENY ?= target/tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
+
 ROWCAST = cargo run --locked --profile $(PROFILE) --
 
-.PHONY: help run demo test stress bench fuzz contract deploy-check audit services
+.PHONY: help run demo test stress bench fuzz contract deploy-check audit services python
 
 help: ## Print this list.
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -50,21 +53,26 @@ contract: services $(VENV)/contract ## Check a private node against its OpenAPI 
 	cargo build --locked
 	tests/contract/run.sh $${CARGO_TARGET_DIR:-target}/debug/rowcast $(VENV)/bin/schemathesis
 
-deploy-check: $(VENV)/deploy ## Check what there is to deploy with: manifests, alerts and their tests, the balancers' files.
+deploy-check: $(VENV)/deploy ## Check the files in deploy/ with what is there of promtool, kubectl, docker, haproxy and nginx.
 	VENV=$(VENV) deploy/check.sh
 
-audit: ## Hold the dependencies against deny.toml: licences, sources, known vulnerabilities; needs cargo-deny.
+audit: $(DENY) ## Hold the dependencies against deny.toml: licences, sources, known vulnerabilities.
 	cargo fetch --locked
-	cargo deny --offline check licenses bans sources
-	@cargo deny fetch db >/dev/null 2>&1 || echo 'The database of vulnerabilities cannot be had now: what is here may be old, or missing.' >&2
+	$(DENY) --offline check licenses bans sources
+	@$(DENY) fetch db >/dev/null 2>&1 || \
+	  echo 'The database of vulnerabilities cannot be had now: what is here may be old, or missing.' >&2
 	@if ls $${CARGO_HOME:-$(HOME)/.cargo}/advisory-dbs/*/.git >/dev/null 2>&1; \
-	then cargo deny --offline check advisories; \
+	then $(DENY) --offline check advisories; \
 	else echo 'NOT CHECKED: known vulnerabilities (advisories).' >&2; fi
+
+# It is built without optimization, which would take longer than all that it checks.
+target/tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny:
+	cargo install --locked --debug --root target/tools/cargo-deny-$(DENY_VERSION) --version $(DENY_VERSION) cargo-deny
 
 # Python's programs are for these checks only, each at the version that they were written with.
 $(VENV)/contract: TOOLS = schemathesis==4.32.5
 $(VENV)/deploy: TOOLS = kubernetes-validate==1.37.0
-$(VENV)/contract $(VENV)/deploy: Makefile
+$(VENV)/contract $(VENV)/deploy: Makefile | python
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet $(TOOLS)
 	touch $@
@@ -74,10 +82,21 @@ services: ## Install with apt-get what is missing: the server programs of Postgr
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || missing=postgresql; \
 	command -v redis-server >/dev/null || command -v valkey-server >/dev/null || missing="$$missing redis-server"; \
 	command -v curl >/dev/null || missing="$$missing curl"; \
-	if [ -z "$$missing" ]; then exit; fi; \
-	fail() { echo "Not installed, and needed: $$missing. $$1 Please install it by hand." >&2; exit 1; }; \
-	command -v apt-get >/dev/null || fail "There is no apt-get on this machine."; \
-	if [ "$$(id -u)" = 0 ]; then sudo=; else sudo=sudo; command -v sudo >/dev/null || fail "There is no sudo to do it with."; fi; \
-	echo "Installing $$missing"; \
-	$$sudo apt-get update -qq; \
-	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing
+	$(INSTALL)
+
+python:
+	@set -e; missing=; \
+	python3 -c 'import ensurepip' 2>/dev/null || missing=python3-venv; \
+	$(INSTALL)
+
+# Installs with apt-get what the variable `missing` of the shell names.
+define INSTALL
+if [ -z "$$missing" ]; then exit; fi; \
+fail() { echo "Not installed, and needed: $$missing. $$1 Please install it by hand." >&2; exit 1; }; \
+command -v apt-get >/dev/null || fail "There is no apt-get on this machine."; \
+sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+[ -z "$$sudo" ] || command -v sudo >/dev/null || fail "There is no sudo to do it with."; \
+echo "Installing $$missing"; \
+$$sudo apt-get update -qq; \
+$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing
+endef

@@ -1,5 +1,9 @@
 #!/usr/bin/env bash
-# Checks the files here as far as it goes without a cluster, with the programs that read them; says what it could not check.
+# Checks the files here as far as it goes without a cluster, with the programs that read them.
+#
+# Needs python3 with venv, for kubernetes-validate; everything else is used if it is there: promtool (where it is not,
+# Debian's package of Prometheus is fetched), kubectl, docker compose, haproxy, nginx. At the end it says what it could not
+# check.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 venv=$PWD/${VENV:-target/venv}
@@ -9,9 +13,10 @@ unchecked=()
 promtool=$(command -v promtool || true)
 if [[ -z $promtool ]] && command -v apt-get dpkg >/dev/null; then
     mkdir -p target/prometheus
-    (cd target/prometheus && ls prometheus_*.deb >/dev/null 2>&1 || apt-get download -qq prometheus)
-    dpkg -x target/prometheus/prometheus_*.deb target/prometheus
-    promtool=$PWD/target/prometheus/usr/bin/promtool
+    if (cd target/prometheus && { ls prometheus_*.deb >/dev/null 2>&1 || apt-get download -qq prometheus; }); then
+        dpkg -x target/prometheus/prometheus_*.deb target/prometheus
+        promtool=$PWD/target/prometheus/usr/bin/promtool
+    fi
 fi
 if [[ -n $promtool ]]; then
     "$promtool" check config deploy/prometheus/prometheus.yml
@@ -41,9 +46,14 @@ for file in docker-compose.yml deploy/compose/production.yml; do
         unchecked+=("$file: no docker compose")
     fi
 done
-if command -v haproxy >/dev/null; then haproxy -c -q -f deploy/compose/haproxy.cfg; else unchecked+=("haproxy.cfg: no haproxy"); fi
+if command -v haproxy >/dev/null; then
+    haproxy -c -q -f deploy/compose/haproxy.cfg
+else
+    unchecked+=("haproxy.cfg: no haproxy")
+fi
 if command -v nginx >/dev/null; then
-    printf 'pid %s/pid; error_log stderr; events {} http { include %s/deploy/nginx/rowcast.conf; }' "$rendered" "$PWD" >"$rendered/nginx"
+    printf 'pid %s/pid; error_log stderr; events {} http { include %s/deploy/nginx/rowcast.conf; }' \
+        "$rendered" "$PWD" >"$rendered/nginx"
     nginx -t -q -c "$rendered/nginx"
 else
     unchecked+=("rowcast.conf: no nginx")

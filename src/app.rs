@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use tokio::{net::TcpListener, time::Instant};
+use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
     idempotency::Once,
     intake::Intake,
     limit::{Limiter, Streams},
+    listen::Listeners,
     redis::{self, Line, Redis},
     relay::Relay,
     store::{Store, StoreError},
@@ -89,19 +90,12 @@ pub async fn migrate(links: &Links, settings: &Settings) -> Result<()> {
     Ok(())
 }
 
-/// Where a node listens.
-pub struct Listeners {
-    /// For clients.
-    pub clients: TcpListener,
-    /// For those who look after it, if it has its own.
-    pub admin: Option<TcpListener>,
-}
-
-/// Serves on `listeners` until `stop`, and calls `ready` when it does; then sends the streams away and ends when the last request has its answer.
+/// Serves on `listeners` until `stop`, and calls `ready` when it does; then sends the streams away, and ends when the
+/// last request has its answer.
 ///
 /// # Errors
-/// When the certificate cannot be read, PostgreSQL cannot be reached in time or its schema cannot be brought up to date.
-/// Trouble that comes later is waited out.
+/// When the certificate cannot be read, PostgreSQL cannot be reached in time or its schema cannot be brought up to
+/// date. Trouble that comes later is waited out.
 pub async fn run(
     listeners: Listeners,
     links: &Links,
@@ -111,11 +105,9 @@ pub async fn run(
 ) -> Result<()> {
     let edge = settings.edge.options().context("TLS")?;
     let store = Store::new(settings.store(links));
-    let Some(extent) = stop.run_until_cancelled(reach(&store, settings.database.database_wait)).await else {
-        return Ok(());
-    };
-    let extent = extent?;
-    let node = Node::new(store.clone(), links, settings, EventId::new(extent.generation, extent.head))?;
+    let reached = stop.run_until_cancelled(reach(&store, settings.database.database_wait)).await;
+    let Some(head) = reached.transpose()? else { return Ok(()) };
+    let node = Node::new(store.clone(), links, settings, head)?;
     if node.auth.is_open() {
         tracing::warn!("anyone may read and write all messages: no token is asked for (see JWT_SECRET)");
     }
@@ -129,12 +121,7 @@ pub async fn run(
 
     edge::ask_for_descriptors(settings.edge.max_connections);
     ready();
-    let stopped = async {
-        stop.cancelled().await;
-        tracing::info!("shutting down");
-        health.drain();
-        tokio::time::sleep(settings.edge.drain_delay).await;
-    };
+    let stopped = stopped(stop, health, settings.edge.drain_delay);
     let leave = hub.close(settings.streams.drain);
     let served = edge::serve(listeners.clients, edge, api::routes(api), stopped, leave).await;
 
@@ -145,28 +132,37 @@ pub async fn run(
     served.context("the server")
 }
 
-/// Starts what feeds the hub; it ends with the token.
+/// Starts what runs beside the requests: what feeds the hub, and what keeps tokens' keys fresh. It ends with the token.
 fn feed(node: Node, settings: &Settings) -> (CancellationToken, TaskTracker) {
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     let bus = redis::subscribe(node.redis, stop.clone());
     tasks.spawn(node.intake.run(bus, stop.clone()));
     tasks.spawn(node.relay.run(stop.clone()));
-    let (every, until, hub) = (settings.streams.keep_alive, stop.clone(), node.hub.clone());
-    tasks.spawn(async move { until.run_until_cancelled(hub.keep_alive(every)).await });
-    let until = stop.clone();
-    tasks.spawn(async move { until.run_until_cancelled(node.hub.expire()).await });
-    let until = stop.clone();
-    tasks.spawn(async move { until.run_until_cancelled(node.auth.run()).await });
+    let (hub, every) = (node.hub.clone(), settings.streams.keep_alive);
+    tasks.spawn(stop.clone().run_until_cancelled_owned(async move { hub.keep_alive(every).await }));
+    tasks.spawn(stop.clone().run_until_cancelled_owned(async move { node.hub.expire().await }));
+    tasks.spawn(stop.clone().run_until_cancelled_owned(async move { node.auth.run().await }));
     tasks.close();
     (stop, tasks)
 }
 
+/// Waits until the node is to take nobody more: it was told to stop, and has said for a while that it is not ready.
+async fn stopped(stop: CancellationToken, health: Health, delay: Duration) {
+    stop.cancelled().await;
+    tracing::info!("shutting down");
+    health.drain();
+    tokio::time::sleep(delay).await;
+}
+
 /// Waits for PostgreSQL, brings its schema up to date, and looks where the feed is.
-async fn reach(store: &Store, patience: Duration) -> Result<crate::change::Extent> {
+async fn reach(store: &Store, patience: Duration) -> Result<EventId> {
     let started = Instant::now();
     loop {
         match store.migrate().await {
-            Ok(()) => return store.extent().await.context("the feed"),
+            Ok(()) => {
+                let extent = store.extent().await.context("the feed")?;
+                return Ok(EventId::new(extent.generation, extent.head));
+            }
             Err(StoreError::Unavailable(error)) if started.elapsed() < patience => {
                 tracing::info!(%error, "waiting for PostgreSQL");
                 tokio::time::sleep(RETRY).await;

@@ -225,8 +225,8 @@ impl Published {
 
 /// What the relay says every half second: how far the feed has come, and the canary that came so far.
 ///
-/// A canary is the instant of the leader's last sign of life, by PostgreSQL's clock. It takes the way of the changes: it
-/// is sent when all that was committed before it has been. It is no change, and takes no position.
+/// A canary is the instant of the leader's last sign of life, by PostgreSQL's clock. It takes the way of the changes:
+/// it is sent when all that was committed before it has been. It is no change, and takes no position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heartbeat {
     /// How far the feed has come.

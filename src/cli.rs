@@ -1,26 +1,24 @@
 //! The command line: what the program can be asked to do.
 
-use std::{
-    ffi::OsString,
-    io::Write,
-    net::{IpAddr, SocketAddr},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{ffi::OsString, io::Write, path::PathBuf};
 
-use anyhow::{Context, Result, bail};
-use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use tokio::net::{TcpListener, TcpSocket};
+use anyhow::{Context, Result};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    app::{self, Listeners},
+    app,
     config::{Links, Settings},
     demo::{self, DemoArgs},
     dev::Services,
+    healthcheck::HealthcheckArgs,
+    listen::Listeners,
     mistakes, telemetry,
     token::TokenArgs,
 };
+
+/// The exit status for mistakes in the command line or the environment, as clap has it.
+const USAGE: u8 = 2;
 
 /// A Postgres change-feed message broadcaster: messages are rows of a table, and every change of them reaches every
 /// subscriber of GET /stream, once, in order.
@@ -34,11 +32,11 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Serve HTTP, and take part in relaying; prints `listening on URL` to standard output when it does
-    Serve(ServeArgs),
+    Serve(NodeArgs),
     /// Serve with a private PostgreSQL and a private Redis, started for it and stopped with it
     Dev(DevArgs),
     /// Bring the database's schema up to date and exit
-    Migrate(MigrateArgs),
+    Migrate(NodeArgs),
     /// Print a token for a server that asks for one
     Token(TokenArgs),
     /// Print the OpenAPI document
@@ -50,7 +48,7 @@ enum Command {
 }
 
 #[derive(Args)]
-struct ServeArgs {
+struct NodeArgs {
     #[command(flatten)]
     links: Links,
     #[command(flatten)]
@@ -69,29 +67,10 @@ struct DevArgs {
 }
 
 #[derive(Args)]
-struct MigrateArgs {
-    #[command(flatten)]
-    links: Links,
-    #[command(flatten)]
-    settings: Settings,
-}
-
-#[derive(Args)]
 struct OpenapiArgs {
     /// Print YAML, not JSON
     #[arg(long)]
     yaml: bool,
-}
-
-#[derive(Args)]
-struct HealthcheckArgs {
-    /// The server
-    #[arg(long, env = "ROWCAST_URL", default_value = "http://127.0.0.1:8000")]
-    url: String,
-
-    /// Take any certificate of the server: for one on this machine, which is asked by another name than the certificate's
-    #[arg(long, env = "ROWCAST_INSECURE", action = ArgAction::Set, num_args = 0..=1, default_value_t = false, default_missing_value = "true")]
-    insecure: bool,
 }
 
 /// Runs the program; the status it exits with.
@@ -120,9 +99,6 @@ fn run(command: Command) -> Result<()> {
     runtime.block_on(command.run())
 }
 
-/// The exit status for mistakes in the command line or the environment, as clap has it.
-const USAGE: u8 = 2;
-
 /// What the command line accepts, for whoever documents it.
 pub fn command() -> clap::Command {
     Cli::command()
@@ -142,79 +118,43 @@ impl Command {
     /// The settings of a command that logs.
     fn settings(&self) -> Option<&Settings> {
         match self {
-            Self::Serve(ServeArgs { settings, .. })
-            | Self::Dev(DevArgs { settings, .. })
-            | Self::Migrate(MigrateArgs { settings, .. }) => Some(settings),
+            Self::Serve(NodeArgs { settings, .. })
+            | Self::Migrate(NodeArgs { settings, .. })
+            | Self::Dev(DevArgs { settings, .. }) => Some(settings),
             Self::Openapi(_) | Self::Healthcheck(_) | Self::Demo(_) | Self::Token(_) => None,
         }
     }
 
     async fn run(self) -> Result<()> {
         match self {
-            Self::Serve(ServeArgs { links, settings }) => serve(&links, &settings, interrupted()?).await,
+            Self::Serve(NodeArgs { links, settings }) => serve(&links, &settings, interrupted()?).await,
             Self::Dev(args) => dev(&args).await,
-            Self::Migrate(MigrateArgs { links, settings }) => app::migrate(&links, &settings).await,
+            Self::Migrate(NodeArgs { links, settings }) => app::migrate(&links, &settings).await,
             Self::Token(args) => args.run(),
             Self::Openapi(OpenapiArgs { yaml }) => openapi(yaml),
-            Self::Healthcheck(args) => healthcheck(&args).await,
+            Self::Healthcheck(args) => args.run().await,
             Self::Demo(args) => demo::run(args).await,
         }
     }
 }
 
 async fn serve(links: &Links, settings: &Settings, stop: CancellationToken) -> Result<()> {
-    let listeners = listen(settings)?;
-    let greet = greeting(&listeners, settings)?;
-    app::run(listeners, links, settings, || print!("{greet}"), stop).await
+    let listeners = Listeners::open(&settings.http)?;
+    let lines = listeners.lines(settings.edge.scheme())?;
+    app::run(listeners, links, settings, || print!("{lines}"), stop).await
 }
-
-/// What the program says when it serves: a line for each listener.
-fn greeting(Listeners { clients, admin }: &Listeners, settings: &Settings) -> Result<String> {
-    let mut lines = format!("listening on {}://{}\n", settings.edge.scheme(), clients.local_addr()?);
-    if let Some(admin) = admin {
-        lines.push_str(&format!("admin on http://{}\n", admin.local_addr()?));
-    }
-    Ok(lines)
-}
-
-fn listen(settings: &Settings) -> Result<Listeners> {
-    let http = &settings.http;
-    let admin = http.admin_port.map(|port| listen_on(http.admin_host, port, "admin-port")).transpose()?;
-    Ok(Listeners { clients: listen_on(http.host, http.port, "port")?, admin })
-}
-
-fn listen_on(host: IpAddr, port: u16, flag: &str) -> Result<TcpListener> {
-    match bind(SocketAddr::new(host, port)) {
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-            let variable = flag.to_uppercase().replace('-', "_");
-            bail!("port {port} is in use: stop what listens there, or choose another with --{flag} or {variable}")
-        }
-        bound => bound.with_context(|| format!("cannot listen on {host}:{port}")),
-    }
-}
-
-fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
-}
-
-/// Connections that wait to be accepted: as many as the kernel allows. Who finds no place tries again only a second later,
-/// and thousands may come at once.
-const BACKLOG: u32 = 65_535;
 
 /// Serves on services of its own. The port is taken first: a second start must not disturb the first.
 async fn dev(args: &DevArgs) -> Result<()> {
     let stop = interrupted()?;
-    let listeners = listen(&args.settings)?;
+    let (listeners, scheme) = (Listeners::open(&args.settings.http)?, args.settings.edge.scheme());
     let mut services = Services::start(&args.dir).await?;
     let links = Links::to(services.database_url(), services.redis_url())?;
-    let (address, greeting) = (listeners.clients.local_addr()?, greeting(&listeners, &args.settings)?);
+    let (lines, port) = (listeners.lines(scheme)?, listeners.clients.local_addr()?.port());
     let (database, redis) = (services.database_url().to_owned(), services.redis_url().to_owned());
     let greet = || {
-        let here = format!("{}://localhost:{}", args.settings.edge.scheme(), address.port());
-        print!("{greeting}");
+        let here = format!("{scheme}://localhost:{port}");
+        print!("{lines}");
         println!("  docs      {here}/docs");
         println!("  stream    curl -N {here}/stream");
         println!("  database  psql {database}");
@@ -235,22 +175,6 @@ fn openapi(yaml: bool) -> Result<()> {
     let (json, yaml_text) = app::document(&links, &Settings::defaults()?)?;
     writeln!(std::io::stdout(), "{}", if yaml { yaml_text } else { json }).context("standard output")
 }
-
-async fn healthcheck(HealthcheckArgs { url, insecure }: &HealthcheckArgs) -> Result<()> {
-    let client =
-        reqwest::Client::builder().timeout(HEALTH_PATIENCE).tls_danger_accept_invalid_certs(*insecure).build()?;
-    let answer = client.get(format!("{}/health/ready", url.trim_end_matches('/'))).send().await;
-    let answer = answer.with_context(|| format!("{url} does not answer"))?;
-    let (status, text) = (answer.status(), answer.text().await?);
-    println!("{text}");
-    if !status.is_success() {
-        bail!("{url} is not ready");
-    }
-    Ok(())
-}
-
-/// How long a server may take to say whether it is ready.
-const HEALTH_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A token that the first Ctrl-C or SIGTERM cancels. The second one ends the process at once.
 fn interrupted() -> Result<CancellationToken> {

@@ -1,7 +1,7 @@
 //! The frame: a change as the bytes of a server-sent event, made once per node and shared by all its subscribers.
 //!
-//! The grammar ends a line at CR, LF and CRLF alike, so one stray line end would tear an event apart or forge one. Every
-//! text in a frame is therefore JSON on one line (JSON escapes both characters), and ids are digits and a hyphen.
+//! The grammar ends a line at CR, LF and CRLF alike, so one stray line end would tear an event apart or forge one.
+//! Every text in a frame is therefore JSON on one line (JSON escapes both characters), and ids are digits and a hyphen.
 //! Events carry no `event:` field: a browser's `onmessage` sees them all, the `type` is in the JSON.
 
 use bytes::Bytes;

@@ -1,11 +1,11 @@
 //! A message that is posted under a key is written once, however often it is posted: by a client that has not seen the
 //! answer, by two at the same time, by way of a node that dies in between.
 //!
-//! Others lock the key, write, and store the answer; when a node dies on the way, the key is locked for a time, and what
-//! becomes of the repeat is a guess. Here the message's number is reserved first and remembered with the key; then the
-//! message is written under that number, if it is not there; then what the server has added to it is remembered too. A
-//! repeat that finds no answer goes the same way with the same number, so it needs neither to wait nor to guess: that the
-//! row is there once is the primary key's affair.
+//! Others lock the key, write, and store the answer; when a node dies on the way, the key is locked for a time, and
+//! what becomes of the repeat is a guess. Here the message's number is reserved first and remembered with the key; then
+//! the message is written under that number, if it is not there; then what the server has added to it is remembered
+//! too. A repeat that finds no answer goes the same way with the same number, so it needs neither to wait nor to guess:
+//! that the row is there once is the primary key's affair.
 //!
 //! The price is three questions to Redis and two to PostgreSQL for a post, one by one. What Redis forgets is not known
 //! any more: after it was emptied, or has thrown the key out because its memory is full, a repeat is a new message. And
@@ -73,8 +73,8 @@ impl Once {
         Self { store, line, keep }
     }
 
-    /// The message as it was written, now or before, and whether it was before. Keys of different subjects, or where there
-    /// are none of different senders, are different keys.
+    /// The message as it was written, now or before, and whether it was before. Keys of different subjects, or where
+    /// there are none of different senders, are different keys.
     ///
     /// # Errors
     /// [`Refused`].

@@ -1,7 +1,7 @@
 //! The intake: keeps a node's hub at the head of the feed, from Redis, else from the log.
 //!
-//! Positions decide. The next one goes to the hub, an older one is a repeat, a later one shows a hole: the log fills it.
-//! While the bus is down, the relay's bell and a slow poll say when to read the log, so that streams stay live.
+//! Positions decide. The next one goes to the hub, an older one is a repeat, a later one shows a hole: the log fills
+//! it. While the bus is down, the relay's bell and a slow poll say when to read the log, so that streams stay live.
 //!
 //! That nothing comes proves nothing. A canary that is newer than all before it does: it has come the whole way, behind
 //! all that was committed before it. A bus without one is as good as down, whatever else it says.
@@ -28,7 +28,7 @@ use crate::{
 /// How often the log is looked at while the bus is down and no bell rings.
 const POLL: Duration = Duration::from_millis(500);
 
-/// After how long without a canary the log is looked at although the bus is up: one comes every second, or a little later.
+/// After how long without a canary the log is looked at although the bus is up: one comes every second or so.
 const DOUBT: Duration = Duration::from_secs(2);
 
 /// How long one reading of the log may take: what was read is kept, and the next one goes on. A connection that died

@@ -18,39 +18,56 @@
 //! # The route of a canary
 //!
 //! Every second the leader gives a sign of life ([`store`]). Its instant goes with the head from ticker to publisher
-//! ([`relay`]), behind the changes in a heartbeat over [`redis`], and to the [`intake`] of every node. It is no change: it has
-//! no position, and nobody sees it. [`health`] judges by it whether changes come through, and at which stage they do not.
+//! ([`relay`]), behind the changes in a heartbeat over [`redis`], and to the [`intake`] of every node. It is no change:
+//! it has no position, and nobody sees it. [`health`] judges by it whether changes come through, and at which stage
+//! they do not.
+//!
+//! # The route of a request
+//!
+//! [`edge`] accepts the connection if there is a place, reads whose it is where a proxy says so, shakes hands where
+//! there is TLS, and hands each request to poem's endpoint →
+//! [`api`] begins with its front: an id, a line in the log, a metric and a trace ([`telemetry`]); on its way out every
+//! answer is compressed, says which origins may read it, and what browsers must not do with it →
+//! `Caller`, which every operation on messages and streams takes, is made in [`api`]: where the request comes from, as
+//! far as trusted proxies tell; whose token it has ([`auth`]); whether there is anything left of that caller's budget
+//! ([`limit`], counted in [`redis`]) →
+//! the operation in [`api`] reads the body, judges the rights, and asks the [`store`], [`idempotency`] or the [`hub`].
+//! Whatever goes wrong on the way becomes a problem document, in one place.
 //!
 //! # The route of a subscriber
 //!
-//! `GET /stream` with a `Last-Event-ID` → [`auth`] says who it is → [`api`] reads the position, and what may be read → [`hub`] attaches a cursor → behind the ring the
-//! cursor reads pages of the log (through [`change::History`]), in the ring it takes what is there, at the head it waits.
-//! It is one loop; a client that comes back and a client that is slow are the same, but that who comes back goes at a pace
-//! until it is at the head.
+//! `GET /stream` with a `Last-Event-ID`, let in like any request → [`api`] reads the position, and what may be read →
+//! [`hub`] attaches a cursor → behind the ring the cursor reads pages of the log (through [`change::History`]), in the
+//! ring it takes what is there, at the head it waits. It is one loop; a client that comes back and a client that is
+//! slow are the same, but that who comes back goes at a pace until it is at the head. It ends with the token that
+//! opened it.
 //!
 //! # The code, in reading order
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`message`], [`cursor`], [`timestamp`] | a row, a place among the rows, an instant: as HTTP and SQL agree on them |
+//! | [`message`], [`cursor`], [`timestamp`] | a row, a place among rows, an instant: as HTTP and SQL agree on them |
 //! | [`change`], [`frame`] | a change of a row with its position; the same as the bytes of an event |
+//! | [`network`], [`quota`] | whom an address is counted for; how many of something each may have |
 //! | [`metrics`] | what the node counts, and how old changes are at each stage of their way |
 //! | [`telemetry`] | the log of the process, and its traces |
 //! | [`auth`] | who calls: tokens, and the rights they give |
-//! | [`store`] | all SQL: messages (those posted together are written together), the log, ticks, leadership, bells, retention |
-//! | [`redis`] | all Redis: the bus, and the script that publishes each change once |
+//! | [`store`] | all SQL: messages, written in groups; the log, ticks, leadership, bells, retention |
+//! | [`redis`] | all Redis: the bus, the script that publishes each change once, what nodes count and remember |
 //! | [`relay`] | the leader's work: from the log to positions, from positions to the bus |
 //! | [`hub`] | ring, rooms, subscriptions: from a position to a subscriber |
 //! | [`intake`] | keeps the hub at the head, from the bus or from the log |
 //! | [`limit`] | how often each caller may ask, and how many streams it may have open |
 //! | [`idempotency`] | a message that is posted again under its key is written once |
 //! | [`health`] | whether changes come through, stage by stage; how every part of the node is |
-//! | [`api`] | the HTTP contract: resources, problems, the OpenAPI document |
+//! | [`api`] | the HTTP contract: resources, who may call, what every answer wears, problems, the OpenAPI document |
 //! | [`edge`] | how connections come in, and how streams are written |
 //! | [`config`], `mistakes` | settings, and all that is wrong with them at once |
-//! | [`app`] | builds the parts, runs them, stops them in order |
+//! | [`app`], [`listen`] | builds the parts, runs them, stops them in order; where it listens |
 //! | `failpoint` | where a test lets the process die |
-//! | [`cli`], [`dev`], [`demo`], `token` | the commands; private servers to try it out; a file of messages to look at; tokens |
+//! | [`cli`] | the commands |
+//! | [`dev`], [`demo`] | private servers to try it out; a file of messages to look at |
+//! | `token`, `healthcheck` | a token for whoever has the key; whether a server is ready |
 //!
 //! # What never happens
 //!
@@ -75,13 +92,17 @@ pub mod edge;
 mod failpoint;
 pub mod frame;
 pub mod health;
+mod healthcheck;
 pub mod hub;
 pub mod idempotency;
 pub mod intake;
 pub mod limit;
+pub mod listen;
 pub mod message;
 pub mod metrics;
 mod mistakes;
+pub mod network;
+pub mod quota;
 pub mod redis;
 pub mod relay;
 pub mod store;

@@ -1,7 +1,7 @@
 //! All mistakes in the settings at once.
 //!
-//! clap stops at the first one; a person who sets thirty variables wants the list. So each argument that was found wrong
-//! is noted, excused (its value is then not looked at), and the rest is read again.
+//! clap stops at the first one; a person who sets thirty variables wants the list. So each argument that was found
+//! wrong is noted, excused (its value is then not looked at), and the rest is read again.
 
 use std::ffi::OsString;
 

@@ -1,4 +1,4 @@
-//! Every fault at full size, one after the other; prints the table of what came of it, and fails if a promise is broken.
+//! Every fault at full size, one after the other; prints the table of what came of it, and fails where a promise does.
 //!
 //! `STRESS_SECONDS` is about how long all of it takes (600), `STRESS_SEED` throws the same dice again, `STRESS_ONLY`
 //! plays the faults whose name has this text.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use poem::{
     Endpoint, IntoResponse, Request, Response, Result,
-    error::{MethodNotAllowedError, ParsePathError},
+    error::{MethodNotAllowedError, ParsePathError, ResponseError},
     http::{HeaderValue, header},
 };
 use serde_json::Value;
@@ -53,21 +53,21 @@ impl Allow {
         };
         self.paths.iter().find(|(template, _)| fits(template))
     }
+}
 
-    /// Calls the endpoint, and answers a wrong method or path.
-    pub(super) async fn call<E: Endpoint>(&self, endpoint: &E, request: Request) -> Result<Response> {
-        let path = request.original_uri().path().to_owned();
-        match endpoint.call(request).await.map(IntoResponse::into_response) {
-            Err(error) if error.is::<MethodNotAllowedError>() => {
-                let mut answer = poem::error::ResponseError::as_response(&ApiError::Method);
-                if let Some(methods) = self.methods(&path) {
-                    answer.headers_mut().insert(header::ALLOW, methods.clone());
-                }
-                Ok(answer)
+/// Calls the endpoint, and answers a wrong method or path.
+pub(super) async fn call(endpoint: Arc<impl Endpoint>, request: Request, allow: Arc<Allow>) -> Result<Response> {
+    let path = request.original_uri().path().to_owned();
+    match endpoint.call(request).await.map(IntoResponse::into_response) {
+        Err(error) if error.is::<MethodNotAllowedError>() => {
+            let mut answer = ApiError::Method.as_response();
+            if let Some(methods) = allow.methods(&path) {
+                answer.headers_mut().insert(header::ALLOW, methods.clone());
             }
-            // Broken text in a path that has no parameter is just another path.
-            Err(error) if error.is::<ParsePathError>() && self.methods(&path).is_none() => Err(ApiError::NoPath.into()),
-            answer => answer,
+            Ok(answer)
         }
+        // Broken text in a path that has no parameter is just another path.
+        Err(error) if error.is::<ParsePathError>() && allow.methods(&path).is_none() => Err(ApiError::NoPath.into()),
+        answer => answer,
     }
 }

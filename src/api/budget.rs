@@ -1,4 +1,4 @@
-//! What is left of a caller's budget: each call on messages and streams takes from it, and every answer says how it stands.
+//! What is left of a caller's budget: each call on messages and streams takes from it, and every answer says so.
 //!
 //! The call is counted where the caller is known, deep inside of the framework, and the headers belong to whatever is
 //! answered, also to an error. So the request carries a note from one to the other. Without limits there is no note.
@@ -25,7 +25,7 @@ pub(super) const HEADERS: [(&str, &str); 3] = [
 struct Note(Arc<OnceLock<Standing>>);
 
 /// Calls the endpoint, and adds to its answer how the caller stands.
-pub(super) async fn tell<E: Endpoint>(endpoint: &E, mut request: Request) -> Result<Response> {
+pub(super) async fn tell(endpoint: Arc<impl Endpoint>, mut request: Request) -> Result<Response> {
     let note = Note::default();
     request.extensions_mut().insert(note.clone());
     let mut answer = endpoint.call(request).await?.into_response();

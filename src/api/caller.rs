@@ -65,13 +65,15 @@ impl<'a, const STREAM: bool> ApiExtractor<'a> for Caller<STREAM> {
         };
         let header = scheme(
             "http",
-            "A JWT in the `Authorization` header. A server without a key to check it by asks for none, and takes no notice of one.",
+            "A JWT in the `Authorization` header. A server without a key to check it by asks for none, and takes no \
+             notice of one.",
             None,
             None,
         );
         let header = MetaSecurityScheme { scheme: Some("bearer"), bearer_format: Some("JWT"), ..header };
         registry.create_security_scheme("bearer", header);
-        let words = "The same in a cookie, if the server is not set to another name; what writes must come from the server's own site.";
+        let words = "The same in a cookie, if the server is not set to another name; what writes must come from the \
+                     server's own site.";
         registry.create_security_scheme("cookie", scheme("apiKey", words, Some(COOKIE), Some("cookie")));
         if STREAM {
             let words = "The same in the query, if the server is set to take it: for an `EventSource` of another site.";

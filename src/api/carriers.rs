@@ -1,9 +1,9 @@
 //! How a token comes with a request: as a header, as a cookie, or in the query of a stream.
 //!
-//! A header is what programs send. A cookie is what a browser sends by itself, also with an `EventSource`, which can send
-//! no header; so also when another site's page makes it call us. Reading does no harm then, since that page may not see the
-//! answer; what writes must come from a page of our own (CSRF). A query is for an `EventSource` of another site: it stands
-//! in histories and in the logs of proxies, and so must be asked for.
+//! A header is what programs send. A cookie is what a browser sends by itself, also with an `EventSource`, which can
+//! send no header; so also when another site's page makes it call us. Reading does no harm then, since that page may
+//! not see the answer; what writes must come from a page of our own (CSRF). A query is for an `EventSource` of another
+//! site: it stands in histories and in the logs of proxies, and so must be asked for.
 
 use poem::{
     Request,

@@ -1,9 +1,9 @@
 //! Where a request comes from: the other end of its connection, or whom trusted proxies name.
 //!
-//! What a header says is what somebody has written into it, and anybody may. But a proxy of ours adds the address that it
-//! sees itself at the end: so of `hops` proxies, the last `hops` entries are theirs and can be believed, and whatever
-//! stands before them is the client's own invention. They are read from the right, one proxy after the other, and where
-//! an entry is missing or names nobody, the proxy that ought to have written it is as far as can be trusted.
+//! What a header says is what somebody has written into it, and anybody may. But a proxy of ours adds the address that
+//! it sees itself at the end: so of `hops` proxies, the last `hops` entries are theirs and can be believed, and
+//! whatever stands before them is the client's own invention. They are read from the right, one proxy after the other,
+//! and where an entry is missing or names nobody, the proxy that ought to have written it is as far as can be trusted.
 //!
 //! Of the two headers only one is believed: a proxy adds to the one that it knows, and passes on the other as it came.
 
@@ -88,8 +88,8 @@ fn element(element: &str) -> Option<IpAddr> {
 
 /// The parts of a text between separators, the last one first; those within quotes do not separate.
 ///
-/// From the right, since what a client opens and does not close would swallow all that comes after it, which is what our
-/// proxies have added. Those close what they open.
+/// From the right, since what a client opens and does not close would swallow all that comes after it, which is what
+/// our proxies have added. Those close what they open.
 fn from_right(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {

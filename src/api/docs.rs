@@ -1,7 +1,7 @@
 //! The document, and the page at `/docs`: a form for every call.
 //!
-//! It is one page of Swagger UI, scripts and styles inside. Its policy names those scripts by their hashes: what else came
-//! to stand in it would not run. It may call this server and no other.
+//! It is one page of Swagger UI, scripts and styles inside. Its policy names those scripts by their hashes: what else
+//! came to stand in it would not run. It may call this server and no other.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;

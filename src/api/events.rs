@@ -1,7 +1,7 @@
 //! The events of `/stream` as the OpenAPI document tells them.
 //!
-//! These types are read by people and by generators of clients. The bytes are made in `frame` and `change`; a test reads
-//! every kind of event back into these types, so that the document and the stream cannot part.
+//! These types are read by people and by generators of clients. The bytes are made in `frame` and `change`; a test
+//! reads every kind of event back into these types, so that the document and the stream cannot part.
 
 use chrono::{DateTime, Utc};
 use poem_openapi::{Enum, Object, Union};

@@ -12,13 +12,12 @@ use super::{
 };
 
 /// The document's words on a status.
-const DOCUMENTED: [(u32, u16, &str); 11] = [
+const DOCUMENTED: [(u32, u16, &str); 10] = [
     (MALFORMED, 400, "The body is not JSON."),
     (CALLER, 401, "No token, or one that is not accepted."),
     (CALLER, 403, "The token does not allow it."),
     (NOT_FOUND, 404, "There is no such message."),
     (SLOW, 408, "The body did not come in time."),
-    (CONFLICT, 409, "The same is being done already, or was done with something else."),
     (TOO_LARGE, 413, "The body is larger than any allowed message."),
     (MEDIA_TYPE, 415, "The body is not declared to be JSON, or to be compressed."),
     (INVALID, 422, "A field is not valid; `errors` names it."),
@@ -42,8 +41,6 @@ pub(super) const UNAVAILABLE: u32 = 32;
 pub(super) const CALLER: u32 = 64;
 /// 408
 pub(super) const SLOW: u32 = 128;
-/// 409
-pub(super) const CONFLICT: u32 = 256;
 /// What a body can have wrong.
 pub(super) const BODY: u32 = MALFORMED | SLOW | TOO_LARGE | MEDIA_TYPE | INVALID;
 
@@ -79,7 +76,7 @@ impl<const SET: u32> ApiResponse for Failed<SET> {
 fn meta(status: u16, description: &'static str) -> MetaResponse {
     let schema: MetaSchemaRef = Problem::schema_ref();
     let mut headers = Vec::new();
-    if matches!(status, 409 | 429 | 503) {
+    if matches!(status, 429 | 503) {
         headers.push(header("Retry-After", "Seconds to wait before trying again.", true));
     }
     if status == 429 {

@@ -61,8 +61,8 @@ impl HealthApi {
     /// Whether the node may take traffic: whether changes are proved to come through, stage by stage.
     ///
     /// `stale` names the first stage that is not proved to work: `postgres` (does not answer), `capture` (a trigger is
-    /// missing or disabled), `relay` (nobody leads), `redis` (brings no canary: the log serves, so the node stays ready)
-    /// or `hub` (may lack what the log has). A node that shuts down is not ready, whatever `stale` says.
+    /// missing or disabled), `relay` (nobody leads), `redis` (brings no canary: the log serves, so the node stays
+    /// ready) or `hub` (may lack what the log has). A node that shuts down is not ready, whatever `stale` says.
     #[oai(path = "/ready", method = "get", operation_id = "getReadiness")]
     async fn ready(&self) -> Ready {
         let verdict = self.health.verdict().await;

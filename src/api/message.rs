@@ -12,7 +12,7 @@ use validator::ValidateArgs;
 use super::{
     Tag,
     caller::Caller,
-    failed::{BODY, CALLER, CONFLICT, Failed, INVALID, NOT_FOUND, UNAVAILABLE},
+    failed::{BODY, CALLER, Failed, INVALID, NOT_FOUND, UNAVAILABLE},
     problem::ApiError,
     rights,
     wire::{Wire, check},
@@ -132,13 +132,13 @@ impl MessageApi {
         &self,
         request: &Request,
         caller: Caller,
-        /// So that the message can be posted again when its answer is lost, and is written once: a text of your own choice
-        /// for each message, 1 to 255 visible ASCII characters, like a UUID. For a day, unless the server is set otherwise, a repeat
-        /// gets the first answer. Another message of the same sender under the same key is refused.
+        /// So that the message can be posted again when its answer is lost, and is written once: a text of your own
+        /// choice for each message, 1 to 255 visible ASCII characters, like a UUID. For a day, unless the server is set
+        /// otherwise, a repeat gets the first answer. Another message of the same sender under the same key is refused.
         #[oai(name = "Idempotency-Key", validator(pattern = "^[!-~]{1,255}$"))]
         idempotency_key: Header<Option<String>>,
         new: Wire<NewMessage>,
-    ) -> Result<Posted, Failed<{ BODY | CALLER | CONFLICT | UNAVAILABLE }>> {
+    ) -> Result<Posted, Failed<{ BODY | CALLER | UNAVAILABLE }>> {
         check(new.0.validate_with_args(&self.limits))?;
         rights::post(&caller.principal, &new.0.room, new.0.sender_id)?;
         let _ = idempotency_key.0;
@@ -198,8 +198,8 @@ impl MessageApi {
         message.filter(|message| caller.principal.may_read(&message.room)).ok_or(ApiError::NoMessage(id))
     }
 
-    /// Changes a message that the caller may change. The right was judged by the message as it was then; so only that one
-    /// is changed, and if it is another by now, it is judged anew.
+    /// Changes a message that the caller may change. The right was judged by the message as it was then; so only that
+    /// one is changed, and if it is another by now, it is judged anew.
     async fn change<T, F>(&self, caller: &Caller, id: i64, change: impl Fn(Option<Seen>) -> F) -> Result<T, ApiError>
     where
         F: Future<Output = Result<Option<T>, StoreError>>,
@@ -243,7 +243,7 @@ impl MessagePage {
 /// The name of the header under whose value a message is written once.
 pub(super) const KEY: &str = "Idempotency-Key";
 
-/// The key that a message is posted with. One that cannot be read is refused: without it a repeat would be written again.
+/// The key that a message is posted with. One that cannot be read is refused: else a repeat would be written again.
 fn key(request: &Request) -> Result<Option<Key>, ApiError> {
     let mut keys = request.headers().get_all(KEY).iter();
     match (keys.next(), keys.next()) {

@@ -86,7 +86,10 @@ fn inner(health: &Health) -> Inner {
 
 fn service<T: OpenApi>(apis: T) -> OpenApiService<T, ()> {
     OpenApiService::new(apis, "Rowcast", env!("CARGO_PKG_VERSION"))
-        .description("Messages are rows of a Postgres table; every change of them is streamed to every subscriber, once, in order.")
+        .description(
+            "Messages are rows of a Postgres table; every change of them is streamed to every subscriber, once, in \
+             order.",
+        )
         .server("/")
         .license(poem_openapi::LicenseObject::new("MIT"))
 }
@@ -111,10 +114,7 @@ pub fn admin(health: &Health) -> impl Endpoint + use<> {
     let allow = Arc::new(allow::Allow::of(&service.spec()));
     Route::new()
         .nest("/", service)
-        .around(move |endpoint, request| {
-            let allow = Arc::clone(&allow);
-            async move { allow.call(&endpoint, request).await }
-        })
+        .around(move |endpoint, request| allow::call(endpoint, request, Arc::clone(&allow)))
         .catch_all_error(problem::catch)
 }
 
@@ -131,13 +131,10 @@ fn routes_of<T: OpenApi + 'static>(service: OpenApiService<T, ()>, parts: Parts)
         .nest("/docs", Route::new().at("/", docs))
         .at("/openapi.json", poem::get(docs::text("application/json", json)))
         .at("/openapi.yaml", poem::get(docs::text("application/yaml", yaml)))
-        .around(move |endpoint, request| {
-            let allow = Arc::clone(&routes);
-            async move { allow.call(&endpoint, request).await }
-        })
+        .around(move |endpoint, request| allow::call(endpoint, request, Arc::clone(&routes)))
         .catch_all_error(problem::catch)
         .around(move |endpoint, request| async move {
-            if limited { budget::tell(&*endpoint, request).await } else { endpoint.call(request).await }
+            if limited { budget::tell(endpoint, request).await } else { endpoint.call(request).await }
         });
     front::around(endpoint, allow, front)
 }

@@ -72,9 +72,6 @@ pub enum ApiError {
     /// The token does not allow it.
     #[error("{0}")]
     Forbidden(String),
-    /// The same is being done already, or was done with something else.
-    #[error("{0}")]
-    Conflict(&'static str),
     /// The body did not come in time.
     #[error("the body did not come in time")]
     Slow,
@@ -118,7 +115,6 @@ impl ApiError {
             Self::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "A field is not valid"),
             Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, "unauthorized", "Not authorized"),
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
-            Self::Conflict(_) => (StatusCode::CONFLICT, "conflict", "In conflict with another request"),
             Self::Slow => (StatusCode::REQUEST_TIMEOUT, "slow", "The request came too slowly"),
             Self::TooMany { .. } => (StatusCode::TOO_MANY_REQUESTS, "too-many", "Too many requests"),
             Self::NoMessage(_) | Self::NoPath => (StatusCode::NOT_FOUND, "not-found", "Not found"),
@@ -195,12 +191,13 @@ impl ResponseError for ApiError {
 
     fn as_response(&self) -> Response {
         if let Self::Unavailable(cause) | Self::Internal(cause) = self {
-            tracing::warn!(error = format!("{cause:#}"), "{self}");
+            // Each says its own cause.
+            tracing::warn!(error = %cause, "{self}");
         }
         let body = serde_json::to_vec(&self.problem()).unwrap_or_default();
         let response = Response::builder().status(self.status()).content_type("application/problem+json");
         match self {
-            Self::Unavailable(_) | Self::Conflict(_) => response.header(header::RETRY_AFTER, RETRY_AFTER).body(body),
+            Self::Unavailable(_) => response.header(header::RETRY_AFTER, RETRY_AFTER).body(body),
             Self::TooMany { seconds, .. } => response.header(header::RETRY_AFTER, *seconds).body(body),
             Self::Unauthorized(error) => response.header(header::WWW_AUTHENTICATE, challenge(*error)).body(body),
             _ => response.body(body),

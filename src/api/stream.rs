@@ -1,7 +1,7 @@
 //! `/stream`: the feed as server-sent events.
 //!
-//! An `EventSource` gives up for good on any status but 200. So what is wrong with the request is a 4xx, and trouble that
-//! will pass is a 200 that ends: the client comes back by itself, with its position.
+//! An `EventSource` gives up for good on any status but 200. So what is wrong with the request is a 4xx, and trouble
+//! that will pass is a 200 that ends: the client comes back by itself, with its position.
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -31,8 +31,8 @@ use crate::{
     limit::{Streams, Who},
 };
 
-/// When a caller that has its most streams may try again, in seconds: one that it has lost is noticed by the system, which
-/// takes its time.
+/// When a caller that has its most streams may try again, in seconds: one that it has lost is noticed by the system,
+/// which takes its time.
 const FULL_RETRY: u32 = 5;
 
 /// A stream of events.
@@ -103,7 +103,8 @@ impl StreamApi {
         &self,
         request: &Request,
         caller: Caller<true>,
-        /// Only changes in this room; may be given several times. Without it, in all that the token allows, if it names them.
+        /// Only changes in this room; may be given several times. Without it, in all that the token allows, if it names
+        /// them.
         #[oai(default)]
         room: Query<Vec<String>>,
         /// The last event that was seen, like `1-42`, or a `Feed-Position`; what came after it is sent first.

@@ -1,9 +1,9 @@
 //! The keys of an issuer, from its JWKS endpoint.
 //!
 //! One task fetches them: in time, and when someone asks for a key that is not there. So there is never more than one
-//! fetch under way, whoever asks waits for the same one, and a client that goes away cancels nothing. Who sends tokens of
-//! keys that nobody has cannot make it fetch more than once in a while. While the endpoint is away, the last keys serve on,
-//! but not for ever: a key that the issuer has withdrawn must end some day.
+//! fetch under way, whoever asks waits for the same one, and a client that goes away cancels nothing. Who sends tokens
+//! of keys that nobody has cannot make it fetch more than once in a while. While the endpoint is away, the last keys
+//! serve on, but not for ever: a key that the issuer has withdrawn must end some day.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,8 +1,8 @@
 //! Who calls: tokens, and the rights they give.
 //!
-//! A token is a JWT that someone else has signed; there are no users and no sessions here. Without a key to check tokens
-//! by the server is open: anyone may do anything, and a token that someone sends says nothing. With one, every call needs
-//! a token, and a token that is not accepted never makes its bearer a nobody who may do a little.
+//! A token is a JWT that someone else has signed; there are no users and no sessions here. Without a key to check
+//! tokens by the server is open: anyone may do anything, and a token that someone sends says nothing. With one, every
+//! call needs a token, and a token that is not accepted never makes its bearer a nobody who may do a little.
 
 mod claims;
 mod error;

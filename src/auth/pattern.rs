@@ -1,8 +1,8 @@
 //! The pattern: which rooms a right is for.
 //!
-//! A name, in which `*` stands for any characters, or none. It is matched piece by piece from the left, each at the first
-//! place where it fits: where only `*` is special no later place could do better, so nothing is ever tried again, and a
-//! pattern that someone made to be slow is not.
+//! A name, in which `*` stands for any characters, or none. It is matched piece by piece from the left, each at the
+//! first place where it fits: where only `*` is special no later place could do better, so nothing is ever tried again,
+//! and a pattern that someone made to be slow is not.
 
 use std::fmt;
 

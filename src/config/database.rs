@@ -31,7 +31,8 @@ pub struct DatabaseSettings {
     #[arg(long, env, default_value = "4MiB", value_parser = bytes)]
     pub post_group_bytes: ByteSize,
 
-    /// How long a group waits for a lock on a row before each of its messages does so alone: one that waits holds up the others
+    /// How long a group waits for a lock on a row before each of its messages does so alone: one that waits holds up
+    /// the others
     #[arg(long, env, default_value = "100ms", value_parser = span)]
     pub post_patience: Duration,
 

@@ -26,7 +26,7 @@ pub struct EdgeSettings {
     #[arg(long, env, default_value_t = 0)]
     pub max_connections_per_address: usize,
 
-    /// How long the head of a request may take, and all before the first one: longer than any client needs that means well
+    /// How long the head of a request may take, and all before the first one: longer than any honest client needs
     #[arg(long, env, default_value = "10s", value_parser = span)]
     pub head_timeout: Duration,
 
@@ -38,8 +38,8 @@ pub struct EdgeSettings {
     #[arg(long, env, default_value = "30s", value_parser = span)]
     pub body_timeout: Duration,
 
-    /// How long a connection stays open without a request: longer than load balancers keep theirs, which is 60 s mostly, or
-    /// they would ask on one that is just being closed
+    /// How long a connection stays open without a request: longer than load balancers keep theirs, which is 60 s
+    /// mostly, or they would ask on one that is just being closed
     #[arg(long, env, default_value = "75s", value_parser = span)]
     pub idle_timeout: Duration,
 
@@ -47,8 +47,8 @@ pub struct EdgeSettings {
     #[arg(long, env, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_http2_streams: u32,
 
-    /// Threads that write the streams of plain HTTP/1.1, each some 150,000 events a second and more when they come thick; 0
-    /// leaves them to the HTTP library, as those of HTTP/2 and TLS are
+    /// Threads that write the streams of plain HTTP/1.1, each some 150,000 events a second and more when they come
+    /// thick; 0 leaves them to the HTTP library, as those of HTTP/2 and TLS are
     #[arg(long, env, default_value_t = 2)]
     pub writers: usize,
 
@@ -60,7 +60,7 @@ pub struct EdgeSettings {
     #[arg(long, env, default_value = "64KiB", value_parser = bytes)]
     pub send_buffer: ByteSize,
 
-    /// A PEM file with the certificate for TLS and those that vouch for it: with TLS_KEY, HTTPS is served and nothing else
+    /// A PEM file with the certificate for TLS and those that vouch for it: with TLS_KEY, HTTPS alone is served
     #[arg(long, env, value_name = "FILE")]
     pub tls_cert: Option<PathBuf>,
 
@@ -72,9 +72,9 @@ pub struct EdgeSettings {
     #[arg(long, env, default_value = "10s", value_parser = span)]
     pub tls_reload: Duration,
 
-    /// Whether every connection begins with the PROXY protocol, version 1 or 2, and is closed without: only where nobody but
-    /// the proxy can connect, since it is believed
-    #[arg(long, env, default_value_t = false, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+    /// Whether every connection begins with the PROXY protocol, version 1 or 2, and is closed without: only where
+    /// nobody but the proxy can connect, since it is believed
+    #[arg(long, env, action = ArgAction::Set, num_args = 0..=1, default_value_t = false, default_missing_value = "true")]
     pub proxy_protocol: bool,
 
     /// How long at shutdown all goes on although the node says that it is not ready: as long as load balancers take to

@@ -10,8 +10,8 @@ use crate::api::{FrontOptions, Origins};
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Browsers")]
 pub struct FrontSettings {
-    /// Pages of these origins may call, like `https://app.example,https://admin.example`; `*` lets in all, but never with
-    /// their user's cookies
+    /// Pages of these origins may call, like `https://app.example,https://admin.example`; `*` lets in all, but never
+    /// with their user's cookies
     #[arg(long, env, default_value = "", value_name = "ORIGINS")]
     pub cors_origins: Origins,
 

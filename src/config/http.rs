@@ -20,11 +20,11 @@ pub struct HttpSettings {
     #[arg(long, env, default_value_t = 8000)]
     pub port: u16,
 
-    /// The port of a listener of its own for metrics and the full report, which then are not on the other; none without it
+    /// A port of their own for metrics and the full report, which then are not on the other; without it they are
     #[arg(long, env)]
     pub admin_port: Option<u16>,
 
-    /// The address of that listener; it asks nobody who he is
+    /// The address to listen on there: this machine alone, since nobody is asked for a token
     #[arg(long, env, default_value = "127.0.0.1")]
     pub admin_host: IpAddr,
 

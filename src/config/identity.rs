@@ -5,7 +5,7 @@ use std::{fmt, path::Path, time::Duration};
 use bytesize::ByteSize;
 use clap::{ArgAction, Args};
 
-use super::values::{at_least_one, bytes, size, span, wait};
+use super::values::{at_least_one, bytes, delay, size, span};
 use crate::{
     api,
     auth::{Algorithm, Auth, JwksOptions, Key, Options, Pattern, Rules, SetupError},
@@ -15,7 +15,8 @@ use crate::{
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Identity")]
 pub struct IdentitySettings {
-    /// The secret of tokens signed with HS256, 32 bytes or more. Without this, JWT_PUBLIC_KEY and JWT_JWKS_URL no token is asked for, and anyone may do anything
+    /// The secret of tokens signed with HS256, 32 bytes or more. Without this, JWT_PUBLIC_KEY and JWT_JWKS_URL no token
+    /// is asked for, and anyone may do anything
     #[arg(long, env, hide_env_values = true, value_name = "SECRET", value_parser = secret)]
     pub jwt_secret: Option<Secret>,
 
@@ -35,11 +36,13 @@ pub struct IdentitySettings {
     #[arg(long, env, default_value = "1day", value_parser = span)]
     pub jwt_jwks_stale: Duration,
 
-    /// The shortest time between two fetches because of tokens with a key that is not known: anyone can make such tokens
+    /// The shortest time between two fetches because of tokens with a key that is not known: anyone can make such
+    /// tokens
     #[arg(long, env, default_value = "10s", value_parser = span)]
     pub jwt_jwks_pause: Duration,
 
-    /// The algorithms that are accepted, like `RS256,PS256` [default: of HS256, RS256, ES256, ES384 and EdDSA those that fit the keys]
+    /// The algorithms that are accepted, like `RS256,PS256` [default: of HS256, RS256, ES256, ES384 and EdDSA those
+    /// that fit the keys]
     #[arg(long, env, value_delimiter = ',', action = ArgAction::Set, value_parser = algorithm)]
     pub jwt_algorithms: Option<Vec<Algorithm>>,
 
@@ -52,7 +55,7 @@ pub struct IdentitySettings {
     pub jwt_issuer: Option<String>,
 
     /// How far the issuer's clock may be from ours
-    #[arg(long, env, default_value = "5s", value_parser = wait)]
+    #[arg(long, env, default_value = "5s", value_parser = delay)]
     pub jwt_leeway: Duration,
 
     /// The longest token: longer ones do not pass most proxies

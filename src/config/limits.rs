@@ -14,8 +14,8 @@ use crate::{
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Callers")]
 pub struct LimitSettings {
-    /// How many trusted proxies there are between clients and this node: so many entries of PROXY_HEADER are theirs, the
-    /// others anybody's; at 0 the header is not believed
+    /// How many trusted proxies there are between clients and this node: so many entries of PROXY_HEADER are theirs,
+    /// the others anybody's; at 0 the header is not believed
     #[arg(long, env, default_value_t = 0)]
     pub proxy_hops: usize,
 
@@ -23,8 +23,8 @@ pub struct LimitSettings {
     #[arg(long, env, default_value = "x-forwarded-for")]
     pub proxy_header: ProxyHeader,
 
-    /// How often a user, or else an address, may read messages, all nodes together, like `100/1s` or `600/1min`, which is
-    /// also how many at once; who serves strangers sets it, and where it is not set no request asks Redis
+    /// How often a user, or else an address, may read messages, all nodes together, like `100/1s` or `600/1min`, which
+    /// is also how many at once; who serves strangers sets it, and where it is not set no request asks Redis
     #[arg(long, env, value_name = "RATE", value_parser = rate)]
     pub rate_read: Option<Rate>,
 
@@ -49,8 +49,8 @@ pub struct LimitSettings {
     #[arg(long, env, default_value_t = 0)]
     pub max_streams_per_user: usize,
 
-    /// How long a message that was posted with an `Idempotency-Key` can be posted again and is not written twice: longer
-    /// than a client tries; half a KiB in Redis each
+    /// How long a message that was posted with an `Idempotency-Key` can be posted again and is not written twice:
+    /// longer than a client tries; half a KiB in Redis each
     #[arg(long, env, default_value = "24h", value_parser = span)]
     pub idempotency_keep: Duration,
 }

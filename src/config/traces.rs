@@ -9,12 +9,13 @@ use crate::telemetry::Traces;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Traces")]
 pub struct TraceSettings {
-    /// Where OpenTelemetry traces are sent, by OTLP over HTTP, like `http://collector:4318`; without it nothing is traced
+    /// Where OpenTelemetry traces are sent, by OTLP over HTTP, like `http://collector:4318`; without it nothing is
+    /// traced
     #[arg(long, env, hide_env_values = true, value_name = "URL", value_parser = collector)]
     pub otlp_endpoint: Option<String>,
 
-    /// The share of requests and publications that is traced, where the caller's own trace does not decide: all of a busy
-    /// node are more than anyone reads
+    /// The share of requests and publications that is traced, where the caller's own trace does not decide: all of a
+    /// busy node are more than anyone reads
     #[arg(long, env, default_value = "0.1", value_parser = share)]
     pub otlp_sample: f64,
 

@@ -79,7 +79,8 @@ pub(super) fn log_filter(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// Redis counts in whole microseconds: with more than so many a second, it would give noticeably less than is asked for.
+/// Redis counts in whole microseconds: with more than so many a second, it would give noticeably less than is asked
+/// for.
 const FASTEST: u32 = 100_000;
 
 /// The longest time in which a rate is given: no counter of Redis overflows.
@@ -94,8 +95,4 @@ pub(super) fn rate(text: &str) -> Result<Rate, String> {
         return Err(format!("must be at most {FASTEST} a second"));
     }
     Ok(Rate { most, span })
-}
-
-pub(super) fn wait(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|_| "must be a time like 0s, 250ms or 5s".to_owned())
 }

@@ -1,8 +1,8 @@
 //! `rowcast demo`: posts a file of messages to a running server, so that there is something to look at.
 //!
-//! The file is read twice and never held in memory: once to check every line, so that a mistake in the last one is found
-//! before the first is posted, and once to post. A room belongs to one connection, which posts its messages one after the
-//! other, so each room keeps the order of the file.
+//! The file is read twice and never held in memory: once to check every line, so that a mistake in the last one is
+//! found before the first is posted, and once to post. A room belongs to one connection, which posts its messages one
+//! after the other, so each room keeps the order of the file.
 
 mod file;
 mod poster;

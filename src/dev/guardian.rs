@@ -22,8 +22,8 @@ while kill -0 "$0" 2>/dev/null; do
 done
 "#;
 
-/// A running guardian. Dropped, it stops its server: dismiss it once the server is to be stopped otherwise or has ended,
-/// lest it stop a stranger with the same process id.
+/// A running guardian. Dropped, it stops its server: dismiss it once the server is to be stopped otherwise or has
+/// ended, lest it stop a stranger with the same process id.
 pub(super) struct Guardian {
     /// The shell; our end of the pipe is in here.
     shell: Child,

@@ -49,8 +49,8 @@ pub struct Options {
 
 /// One running server.
 ///
-/// [`Service::stop`] stops it and waits for it. If the value is only dropped, or the process dies, its guardian stops it
-/// a moment later.
+/// [`Service::stop`] stops it and waits for it. If the value is only dropped, or the process dies, its guardian stops
+/// it a moment later.
 pub struct Service {
     server: Server,
     url: String,

@@ -1,8 +1,8 @@
 //! The port of a private server: the one of the last start if it is free, or else any free one.
 //!
-//! A free port can be found but not reserved: somebody may take it before the server does. Then the server ends at once,
-//! and is started again with another port. Why it ended is not read from its log, whose words differ between versions:
-//! if it was not the port, the next attempt ends in the same way, and its error is the one to show.
+//! A free port can be found but not reserved: somebody may take it before the server does. Then the server ends at
+//! once, and is started again with another port. Why it ended is not read from its log, whose words differ between
+//! versions: if it was not the port, the next attempt ends in the same way, and its error is the one to show.
 
 use std::{
     fs,

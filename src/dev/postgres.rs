@@ -1,9 +1,9 @@
 //! The private PostgreSQL: made once, started each time, its settings on the command line.
 //!
 //! The one role is `rowcast`, superuser, with a password, over TCP on the loopback address. There is no Unix socket,
-//! since its path may be at most 107 bytes long and directories have no such bound. Role password and database come from
-//! the single-user mode, which reads SQL from its standard input: no client, and no password in a file or where `ps`
-//! shows it.
+//! since its path may be at most 107 bytes long and directories have no such bound. Role password and database come
+//! from the single-user mode, which reads SQL from its standard input: no client, and no password in a file or where
+//! `ps` shows it.
 
 use std::{
     fs, io,

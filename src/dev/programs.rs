@@ -1,7 +1,7 @@
 //! Where the programs of PostgreSQL and Redis are on this machine.
 //!
-//! Debian and its kin keep PostgreSQL's server programs out of `PATH`, one directory per version, so these are looked at
-//! first; then where `pg_config` says; then in `PATH`. A version that differs from the data's would refuse to start.
+//! Debian and its kin keep PostgreSQL's server programs out of `PATH`, one directory per version, so these are looked
+//! at first; then where `pg_config` says; then in `PATH`. A version that differs from the data's would refuse to start.
 
 use std::{
     env, fs,

@@ -1,10 +1,10 @@
 //! Accepting connections: patience when it fails, and what every socket is set to.
 //!
 //! A process without free descriptors that calls `accept` again at once burns a core: here a failure waits, longer each
-//! time. Thousands that connect at once would keep everyone else waiting until the last of them has its answer: they are
-//! let in at a pace, and wait in the kernel's queue. One whose network has gone acknowledges nothing, not even a
-//! keep-alive: the write timeout, told to the kernel, ends it. The kernel would hold up to 4 MiB for a client that takes
-//! nothing; a small send buffer keeps that in bounds.
+//! time. Thousands that connect at once would keep everyone else waiting until the last of them has its answer: they
+//! are let in at a pace, and wait in the kernel's queue. One whose network has gone acknowledges nothing, not even a
+//! keep-alive: the write timeout, told to the kernel, ends it. The kernel would hold up to 4 MiB for a client that
+//! takes nothing; a small send buffer keeps that in bounds.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -77,8 +77,8 @@ fn prepare(socket: &TcpStream, sockets: Sockets) -> io::Result<()> {
     socket.set_nodelay(true)?;
     let settings = socket2::SockRef::from(socket);
     settings.set_send_buffer_size(sockets.send_buffer)?;
-    // Of one that nothing is written to, the network's end is noticed only if the kernel asks: as often as a client that
-    // is written to may be silent.
+    // Of one that nothing is written to, the network's end is noticed only if the kernel asks: as often as a client
+    // that is written to may be silent.
     let pause = sockets.write_timeout.clamp(PROBES.0, PROBES.1);
     let probes = TcpKeepalive::new().with_time(pause).with_interval(pause);
     settings.set_tcp_keepalive(&probes)?;

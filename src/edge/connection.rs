@@ -100,8 +100,8 @@ impl Service {
         self.serve(socket, Client { address, scheme: Scheme::HTTPS, loan: None, patience }).await;
     }
 
-    /// What comes before HTTP is part of the time that a request's head may take, and nothing that a node which ends would
-    /// wait for.
+    /// What comes before HTTP is part of the time that a request's head may take, and nothing that a node which ends
+    /// would wait for.
     async fn before_the_end<T>(&self, since: Instant, step: impl Future<Output = Option<T>>) -> Option<T> {
         let step = self.finish.run_until_cancelled(timeout_at(since + self.timeouts.head, step));
         step.await?.ok()?
@@ -130,7 +130,8 @@ impl Service {
         let answer = service_fn(|request| self.answer(request, client.clone()));
         let connection = self.http.serve_connection_with_upgrades(io, answer);
         tokio::pin!(connection);
-        // How a connection ends is its client's affair. Its own word comes first, lest patience end what has just begun.
+        // How a connection ends is its client's affair. Its own word comes first, lest patience end what has just
+        // begun.
         tokio::select! {
             biased;
             _ = connection.as_mut() => return,

@@ -21,7 +21,8 @@ pub fn ask_for(connections: usize) {
             granted,
             needed,
             connections,
-            "the system grants fewer descriptors than MAX_CONNECTIONS may need: raise the limit (ulimit -Hn) or lower the setting"
+            "the system grants fewer descriptors than MAX_CONNECTIONS may need: raise the limit (ulimit -Hn) or lower \
+             the setting"
         ),
         Ok(_) => {}
         Err(error) => tracing::warn!(%error, needed, "it is not known how many descriptors the system grants"),

@@ -1,7 +1,7 @@
 //! A listener for the few who look after the node: no streams, no pace, no place in any count.
 //!
-//! It goes on while the other one drains, and however many clients that one has. So it shares nothing with it; all that it
-//! must not do is spin when `accept` fails, or be held open by those who say nothing.
+//! It goes on while the other one drains, and however many clients that one has. So it shares nothing with it; all that
+//! it must not do is spin when `accept` fails, or be held open by those who say nothing.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 

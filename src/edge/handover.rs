@@ -2,8 +2,8 @@
 //!
 //! Whatever serves HTTP keeps buffers, a task and timers for each connection: some 25 KiB, for a stream that only ever
 //! writes. So the endpoint answers with an [`Offer`]. The edge takes the events out of it where the connection is plain
-//! HTTP/1.1, writes the head itself, and gives both to a writer; where it does not (HTTP/2, or an earlier answer is still
-//! on its way), the body of the answer takes them.
+//! HTTP/1.1, writes the head itself, and gives both to a writer; where it does not (HTTP/2, or an earlier answer is
+//! still on its way), the body of the answer takes them.
 
 use std::{
     convert::Infallible,

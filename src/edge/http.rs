@@ -1,9 +1,9 @@
 //! What HTTP may cost: how hyper is set.
 //!
 //! What a client may send before someone looks at it is bounded, and so is what is held for one that reads slowly. A
-//! client of HTTP/2 opens requests without waiting, so their number is bounded too, and that of those it takes back before
-//! they were answered: it could make the node begin any number of them ("rapid reset"). A peer whose network has gone is
-//! found by pings.
+//! client of HTTP/2 opens requests without waiting, so their number is bounded too, and that of those it takes back
+//! before they were answered: it could make the node begin any number of them ("rapid reset"). A peer whose network has
+//! gone is found by pings.
 
 use std::time::Duration;
 
@@ -17,8 +17,8 @@ const BUFFER: usize = 64 << 10;
 /// What a client of HTTP/2 may send of a body, and of all bodies together, before it is read; in bytes.
 const WINDOWS: (u32, u32) = (64 << 10, 256 << 10);
 
-/// The most requests of a connection that its client has taken back and nobody has looked at yet, and the most that were
-/// ended for its mistakes: then the connection ends.
+/// The most requests of a connection that its client has taken back and nobody has looked at yet, and the most that
+/// were ended for its mistakes: then the connection ends.
 const RESETS: (usize, usize) = (20, 128);
 
 /// What HTTP may cost.

@@ -1,7 +1,7 @@
 //! The loan: a socket that hyper serves, and that can be taken back from it.
 //!
-//! hyper gives a connection away only for an upgrade. So it gets a handle, and the socket stays ours: once a service has
-//! ended the connection with an error, of which hyper writes nothing, the socket is taken out from under it.
+//! hyper gives a connection away only for an upgrade. So it gets a handle, and the socket stays ours: once a service
+//! has ended the connection with an error, of which hyper writes nothing, the socket is taken out from under it.
 
 use std::{
     io,

@@ -2,8 +2,8 @@
 //!
 //! poem's own server would do, but for three things: it spins when `accept` fails; it polls a connection on after its
 //! client has gone, so that a silent stream outlives its reader until something is written; and it bounds neither the
-//! number of connections, nor the time a request's head may take, nor what is buffered for a slow reader. So the loop is
-//! ours: hyper serves each connection, with poem's endpoint as its service. A stream leaves hyper as soon as it is
+//! number of connections, nor the time a request's head may take, nor what is buffered for a slow reader. So the loop
+//! is ours: hyper serves each connection, with poem's endpoint as its service. A stream leaves hyper as soon as it is
 //! answered, where it can, and is written by threads that do nothing else.
 
 mod accept;

@@ -2,10 +2,10 @@
 //!
 //! A client that sends nothing, or a head byte by byte, costs as much as one that works. hyper times the head of an
 //! HTTP/1.1 request, from when it knows that it is one, and takes the pause between two requests for a slow head; of
-//! HTTP/2 it times nothing. So its timer is off, and there is one for both: from the first byte, which TLS and a proxy may
-//! have used up a part of, to the first request; between requests; and for each further head of HTTP/1.1 from its first
-//! byte. While a request is being answered it does not run: other bounds hold then. It is one timer for a connection,
-//! set anew when it rings, not with each request.
+//! HTTP/2 it times nothing. So its timer is off, and there is one for both: from the first byte, which TLS and a proxy
+//! may have used up a part of, to the first request; between requests; and for each further head of HTTP/1.1 from its
+//! first byte. While a request is being answered it does not run: other bounds hold then. It is one timer for a
+//! connection, set anew when it rings, not with each request.
 
 use std::{
     future::poll_fn,

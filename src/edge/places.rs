@@ -1,38 +1,33 @@
-//! Places: how many connections there may be, on the node and from one address.
+//! Places: how many connections there may be, on the node and from one network.
 //!
 //! A place is taken before anything is read, and goes with the connection wherever it goes: to the writer of its stream
-//! too. So it is small, two words. An IPv6 address counts by its /64: whoever has one of it has all of them.
+//! too. So it is small, two words.
 
 use std::{
-    collections::HashMap,
     net::IpAddr,
-    num::NonZeroU64,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
-use crate::metrics::METRICS;
+use crate::{metrics::METRICS, network::Network, quota::Quota};
 
 /// The most connections.
 #[derive(Debug, Clone, Copy)]
 pub struct Most {
     /// On the node.
     pub here: usize,
-    /// From one address; 0 is no bound.
+    /// From one network; 0 is no bound.
     pub each: usize,
 }
 
 /// All places of a node.
 pub(super) struct Places {
-    most: Most,
+    most: usize,
     taken: AtomicUsize,
-    networks: Mutex<HashMap<Network, usize>>,
+    networks: Quota<Network>,
 }
-
-/// Whom addresses are counted for: an IPv4 address, or the /64 of an IPv6 address.
-type Network = NonZeroU64;
 
 /// A place that is taken, until this is dropped.
 pub(super) struct Place {
@@ -42,70 +37,70 @@ pub(super) struct Place {
 
 impl Places {
     pub(super) fn new(most: Most) -> Arc<Self> {
-        Arc::new(Self { most, taken: AtomicUsize::new(0), networks: Mutex::default() })
+        Arc::new(Self { most: most.here, taken: AtomicUsize::new(0), networks: Quota::new(most.each) })
     }
 
     /// A place, if there is one.
     pub(super) fn take(self: &Arc<Self>) -> Option<Place> {
         // Only the accept loop takes, so none is missed for one that another had taken in vain.
-        if self.taken.load(Ordering::Relaxed) >= self.most.here {
+        if self.taken.load(Ordering::Relaxed) >= self.most {
             return None;
         }
         self.taken.fetch_add(1, Ordering::Relaxed);
         METRICS.connections.inc();
         Some(Place { places: Arc::clone(self), network: None })
     }
-
-    fn networks(&self) -> MutexGuard<'_, HashMap<Network, usize>> {
-        // No code panics under this lock.
-        self.networks.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Place {
-    /// Counts for an address; whether it has not had its most.
+    /// Counts for an address; whether its network has not had its most.
     pub(super) fn count_for(&mut self, address: IpAddr) -> bool {
-        if self.places.most.each == 0 {
+        let networks = &self.places.networks;
+        if !networks.is_bounded() {
             return true;
         }
-        let network = network(address);
-        let mut networks = self.places.networks();
-        let taken = networks.entry(network).or_default();
-        if *taken >= self.places.most.each {
-            return false;
-        }
-        *taken += 1;
-        drop(networks);
-        self.network = Some(network);
-        true
+        let network = Network::from(address);
+        self.network = networks.take(network).then_some(network);
+        self.network.is_some()
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if let Some(network) = self.network {
-            let mut networks = self.places.networks();
-            if let Some(taken) = networks.get_mut(&network) {
-                *taken -= 1;
-                if *taken == 0 {
-                    networks.remove(&network);
-                }
-            }
+        if let Some(network) = &self.network {
+            self.places.networks.give_back(network);
         }
         self.places.taken.fetch_sub(1, Ordering::Relaxed);
         METRICS.connections.dec();
     }
 }
 
-fn network(address: IpAddr) -> Network {
-    let number = match address.to_canonical() {
-        // Beside the prefixes that are given to anyone.
-        IpAddr::V4(address) => 0xffff_0000_0000_0000 | u64::from(address.to_bits()),
-        IpAddr::V6(address) => (address.to_bits() >> 64) as u64,
-    };
-    NonZeroU64::new(number).unwrap_or(NonZeroU64::MIN)
-}
-
 #[cfg(test)]
-#[path = "places_tests.rs"]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_that_is_dropped_can_be_taken_again() {
+        let places = Places::new(Most { here: 2, each: 0 });
+        let (one, two) = (places.take(), places.take());
+        assert!(one.is_some() && two.is_some() && places.take().is_none());
+        drop(one);
+        assert!(places.take().is_some());
+    }
+
+    #[test]
+    fn a_network_has_its_own_most_and_has_it_again() {
+        let places = Places::new(Most { here: 9, each: 1 });
+        let [here, there] = ["192.0.2.1", "192.0.2.2"].map(|address| address.parse::<IpAddr>().unwrap());
+        let mut taken: Vec<Place> = (0..3).map(|_| places.take().unwrap()).collect();
+        let counted: Vec<bool> = taken.iter_mut().zip([here, here, there]).map(|(one, at)| one.count_for(at)).collect();
+        assert_eq!(counted, [true, false, true]);
+        drop(taken);
+        assert!(places.take().unwrap().count_for(here));
+    }
+
+    #[test]
+    fn a_place_is_two_words() {
+        assert_eq!(size_of::<Place>(), 16);
+    }
+}

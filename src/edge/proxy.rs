@@ -1,8 +1,8 @@
 //! The PROXY protocol: a proxy that carries bytes, not requests, says first whose bytes they are.
 //!
-//! Whoever can reach the port can say anything here, so it is on only where only the proxy can; then a connection without
-//! it is closed. What follows belongs to TLS or HTTP: no byte beyond the header may be read. Version 1 has no length in
-//! front, so what there is, is looked at, and read up to the end of the line.
+//! Whoever can reach the port can say anything here, so it is on only where only the proxy can; then a connection
+//! without it is closed. What follows belongs to TLS or HTTP: no byte beyond the header may be read. Version 1 has no
+//! length in front, so what there is, is looked at, and read up to the end of the line.
 
 use std::{
     io,
@@ -12,7 +12,7 @@ use std::{
 use ppp::{HeaderResult, v1, v2};
 use tokio::{io::AsyncReadExt, net::TcpStream};
 
-/// The longest header: of version 1 by its definition, of version 2 with more about the client than is known to be sent.
+/// The longest header: of version 1 by its definition, of version 2 with more about the client than anyone sends.
 const LONGEST: (usize, usize) = (107, 4096);
 
 /// Version 2 before its length counts.

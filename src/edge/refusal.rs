@@ -1,9 +1,9 @@
 //! Refusing a connection for which there is no place.
 //!
-//! It must cost next to nothing, and a client should still learn what is wrong. So the answer is ready-made. It waits for
-//! the request, since some libraries take an answer to nothing for a fault, and the socket lingers until the client has
-//! read it: one that is closed with something unread takes back what it wrote. Only so many linger at once, for a moment;
-//! the others are just closed, and so are those of TLS, whose handshake would cost more than the request.
+//! It must cost next to nothing, and a client should still learn what is wrong. So the answer is ready-made. It waits
+//! for the request, since some libraries take an answer to nothing for a fault, and the socket lingers until the client
+//! has read it: one that is closed with something unread takes back what it wrote. Only so many linger at once, for a
+//! moment; the others are just closed, and so are those of TLS, whose handshake would cost more than the request.
 
 use std::{sync::Arc, time::Duration};
 
@@ -64,10 +64,10 @@ impl Refusal {
             Full::Address => (&self.address, "address"),
         };
         METRICS.connections_refused.get_or_create(&Why { reason }).inc();
-        let Ok(permit) = Arc::clone(&self.told).try_acquire_owned() else { return };
         if self.silent {
             return;
         }
+        let Ok(permit) = Arc::clone(&self.told).try_acquire_owned() else { return };
         let answer = answer.clone();
         tokio::spawn(async move {
             // Whether it listens is its own affair.
@@ -91,9 +91,9 @@ async fn tell(mut socket: TcpStream, answer: &[u8]) -> std::io::Result<()> {
 /// A whole answer with a problem.
 fn canned([status, kind, title, detail]: [&str; 4]) -> Bytes {
     let (code, _) = status.split_once(' ').unwrap_or_default();
-    let body = format!(
-        r#"{{"type":"urn:rowcast:problem:{kind}","title":"{title}","status":{code},"detail":"{detail}; try again in {RETRY_AFTER} s"}}"#
-    );
+    let detail = format!("{detail}; try again in {RETRY_AFTER} s");
+    let body =
+        format!(r#"{{"type":"urn:rowcast:problem:{kind}","title":"{title}","status":{code},"detail":"{detail}"}}"#);
     let length = body.len();
     let head = format!(
         "HTTP/1.1 {status}\r\ncontent-type: application/problem+json\r\ncontent-length: {length}\r\n\

@@ -1,9 +1,9 @@
 //! The shard: one writer's loop over its streams.
 //!
-//! Each stream that has something to write has a turn: one write. Who has more after it waits behind those that are roused
-//! meanwhile, and of those that wait so, only some have a turn before the others are looked at again: who lacks much does
-//! not hold up who lacks little. A socket that takes no more is left alone until it does; the system ends
-//! one that takes nothing for the write timeout. Whatever a client sends is thrown away.
+//! Each stream that has something to write has a turn: one write. Who has more after it waits behind those that are
+//! roused meanwhile, and of those that wait so, only some have a turn before the others are looked at again: who lacks
+//! much does not hold up who lacks little. A socket that takes no more is left alone until it does; the system ends one
+//! that takes nothing for the write timeout. Whatever a client sends is thrown away.
 
 use std::{collections::VecDeque, io::ErrorKind, sync::Arc, time::Duration};
 
@@ -111,7 +111,7 @@ impl Shard {
         }
     }
 
-    /// Gives each one that is ready a turn, and then as many of those that had more: where all have much, all wait alike.
+    /// Gives each that is ready a turn, and then as many of those that had more: where all have much, all wait alike.
     fn take_turns(&mut self) {
         let ready = std::mem::take(&mut self.ready);
         let turns = self.busy.len().min(ready.len().max(TURNS));

@@ -2,8 +2,8 @@
 //!
 //! Certificates live for weeks, and nodes for longer. So the files are read again every few seconds, rather than on a
 //! signal that whoever renews them would have to know of, and their contents compared, since a file system may keep no
-//! useful times (a mounted secret is a link that is moved). What is new counts for the next handshake. What is wrong, or
-//! only half replaced, is logged, and the old one stays.
+//! useful times (a mounted secret is a link that is moved). What is new counts for the next handshake. What is wrong,
+//! or only half replaced, is logged, and the old one stays.
 
 use std::{
     io,

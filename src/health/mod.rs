@@ -1,7 +1,7 @@
 //! How the node is: whether changes come through, stage by stage, and every part with its age and counts.
 //!
-//! That all parts answer proves no delivery. So a canary takes the way of the changes, every second, from PostgreSQL over
-//! the relay and Redis to every node, and each stage is judged by how old the last proof of it is (see `stage`).
+//! That all parts answer proves no delivery. So a canary takes the way of the changes, every second, from PostgreSQL
+//! over the relay and Redis to every node, and each stage is judged by how old the last proof of it is (see `stage`).
 
 mod readings;
 mod report;

@@ -1,7 +1,7 @@
 //! The stages of a change on its way, and when each is stale: not proved to work for longer than it may take.
 //!
-//! A stage is named by what comes out of it, so the first stale one is where the way is blocked: behind it nothing comes
-//! either.
+//! A stage is named by what comes out of it, so the first stale one is where the way is blocked: behind it nothing
+//! comes either.
 
 use std::time::Duration;
 
@@ -10,16 +10,16 @@ use serde::Serialize;
 
 use crate::store::Vitals;
 
-/// How old the leader's last sign of life may be. One comes every second, and a leader that fails is replaced in 5 s: if
-/// nobody has led for twice as long, nobody is about to.
+/// How old the leader's last sign of life may be. One comes every second, and a leader that fails is replaced in 5 s:
+/// if nobody has led for twice as long, nobody is about to.
 const LEADER: Duration = Duration::from_secs(10);
 
 /// How much later than the leader's sign of life its canary may come. It takes half a second; but after a takeover the
 /// sign is new at once, and the last canary as old as the takeover was long.
 const CANARY: Duration = Duration::from_secs(5);
 
-/// How long the hub may not be proved to lack nothing. A canary comes every second, else the log is read twice a second,
-/// which may take a while when there is much to read.
+/// How long the hub may not be proved to lack nothing. A canary comes every second, else the log is read twice a
+/// second, which may take a while when there is much to read.
 const HUB: Duration = Duration::from_secs(5);
 
 /// A stage of the way from a row to a subscriber, in the order of travel.

@@ -1,7 +1,7 @@
 //! The pace of those who come back: how fast they are brought to the head, all together.
 //!
-//! Five thousand that come back at once want gigabytes, those at the head a few bytes. All of them are served by the same
-//! threads in turn, so without a bound the few bytes wait until the gigabytes are written: a second, where it was
+//! Five thousand that come back at once want gigabytes, those at the head a few bytes. All of them are served by the
+//! same threads in turn, so without a bound the few bytes wait until the gigabytes are written: a second, where it was
 //! milliseconds. To let fewer of them run at once does not help, since each of those runs on for as long as its client
 //! takes what it is given. So after each write they wait, all together, until that much was due.
 

@@ -2,8 +2,8 @@
 //!
 //! Pure data: no tokio, no lock, no socket. A subscriber is a cursor into it. A subscriber of one room must not walk
 //! over the changes of all others, and one in a quiet room must not be sent to the log only because the others have
-//! moved the ring on. So each room keeps a track: its positions in the ring, and the last one that was evicted. A cursor
-//! at or past that has missed nothing in that room, however old it is.
+//! moved the ring on. So each room keeps a track: its positions in the ring, and the last one that was evicted. A
+//! cursor at or past that has missed nothing in that room, however old it is.
 //!
 //! The price: one number per frame in a track, and one track per room that is watched or has frames in the ring.
 

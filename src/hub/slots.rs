@@ -40,8 +40,8 @@ impl Slot {
 #[derive(Debug, Default)]
 pub(super) struct Slots {
     slots: Slab<Arc<Slot>>,
-    /// Those without a filter. In order, as they were added: a writer that goes through its sockets in the order in which
-    /// they came finds the system's own records of them faster.
+    /// Those without a filter. In order, as they were added: a writer that goes through its sockets in the order in
+    /// which they came finds the system's own records of them faster.
     everything: BTreeSet<usize>,
     rooms: HashMap<String, BTreeSet<usize>>,
     /// Those whose time ends, the next one first: one timer serves them all, and who has no end takes nothing here.

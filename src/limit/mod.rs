@@ -1,19 +1,19 @@
 //! Limits: how often each caller may ask, and how many streams it may have open.
 //!
-//! How often is counted in Redis, by all nodes together: a limit that each node counted for itself would grow with their
-//! number. How many streams are open is counted by each node for itself: a node that died could not give back what it
-//! holds elsewhere, and the next one would refuse those who come over from it.
+//! How often is counted in Redis, by all nodes together: a limit that each node counted for itself would grow with
+//! their number. How many streams are open is counted by each node for itself: a node that died could not give back
+//! what it holds elsewhere, and the next one would refuse those who come over from it.
 //!
 //! Without Redis there is nothing to count with. Then either everybody is served, or nobody: whoever serves messages
-//! mostly wants the first, and that is the default. A count of the node's own in the meantime would be a third thing, that
-//! is tried only on the worst day; it was not taken.
+//! mostly wants the first, and that is the default. A count of the node's own in the meantime would be a third thing,
+//! that is tried only on the worst day; it was not taken.
 
 mod streams;
 mod who;
 
 use std::{sync::Arc, time::Duration};
 
-pub use streams::{Place, Streams};
+pub use streams::{Full, Place, Streams};
 pub use who::Who;
 
 pub use crate::redis::Rate;

@@ -1,12 +1,12 @@
 //! How many streams each caller has open on this node.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::Arc;
 
 use super::Who;
-use crate::metrics::{METRICS, Why};
+use crate::{
+    metrics::{METRICS, Why},
+    quota::Quota,
+};
 
 /// The caller has its most streams.
 #[derive(Debug, thiserror::Error)]
@@ -15,13 +15,7 @@ pub struct Full;
 
 /// The streams of all callers; a cheap handle.
 #[derive(Clone)]
-pub struct Streams(Arc<Open>);
-
-struct Open {
-    most: usize,
-    /// Only callers that have any.
-    open: Mutex<HashMap<Who, usize>>,
-}
+pub struct Streams(Arc<Quota<Who>>);
 
 /// A place among a caller's streams: it is given back when this is dropped.
 pub struct Place {
@@ -32,43 +26,29 @@ pub struct Place {
 impl Streams {
     /// So many for each caller; 0 is no bound.
     pub fn new(most: usize) -> Self {
-        Self(Arc::new(Open { most, open: Mutex::default() }))
+        Self(Arc::new(Quota::new(most)))
     }
 
-    /// Takes a place. Without a bound there is none to take, and nothing is counted. It is in a box: a stream holds room for
-    /// it, and most servers have no bound.
+    /// Takes a place. Without a bound there is none to take, and nothing is counted. It is in a box: a stream holds
+    /// room for it, and most servers have no bound.
     ///
     /// # Errors
     /// [`Full`].
     pub fn enter(&self, who: impl FnOnce() -> Who) -> Result<Option<Box<Place>>, Full> {
-        if self.0.most == 0 {
+        if !self.0.is_bounded() {
             return Ok(None);
         }
         let who = who();
-        let mut all = self.open();
-        let open = all.entry(who).or_default();
-        if *open >= self.0.most {
+        if !self.0.take(who) {
             METRICS.rate_limited.get_or_create(&Why { reason: "open_streams" }).inc();
             return Err(Full);
         }
-        *open += 1;
         Ok(Some(Box::new(Place { streams: self.clone(), who })))
-    }
-
-    fn open(&self) -> MutexGuard<'_, HashMap<Who, usize>> {
-        // No code panics under this lock.
-        self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut all = self.streams.open();
-        if let Some(open) = all.get_mut(&self.who) {
-            *open -= 1;
-            if *open == 0 {
-                all.remove(&self.who);
-            }
-        }
+        self.streams.0.give_back(&self.who);
     }
 }

@@ -1,9 +1,9 @@
 //! The feed: how long changes take, stage by stage, and what else happens to them; and the posts that make them.
 //!
-//! A change carries the instant at which a trigger captured it, by PostgreSQL's clock. Every stage compares that with its
-//! own machine's: so the clocks must be in step, to the millisecond if the figures are to be. What would be less than
-//! nothing counts as nothing. A transaction that stays open after its writing makes its changes old before anyone can see
-//! them: that time is in all stages.
+//! A change carries the instant at which a trigger captured it, by PostgreSQL's clock. Every stage compares that with
+//! its own machine's: so the clocks must be in step, to the millisecond if the figures are to be. What would be less
+//! than nothing counts as nothing. A transaction that stays open after its writing makes its changes old before anyone
+//! can see them: that time is in all stages.
 
 use chrono::{DateTime, Utc};
 use prometheus_client::{
@@ -47,8 +47,8 @@ pub struct Feed {
 impl Feed {
     pub(super) fn new(to: &mut Registry) -> Self {
         let stages: Family<At, Histogram, fn() -> Histogram> = Family::new_with_constructor(seconds);
-        let help = "Seconds from a change's capture, by PostgreSQL's clock, until it has its position, is published, is in \
-                    a node's hub, is handed to a socket (one in 64)";
+        let help = "Seconds from a change's capture, by PostgreSQL's clock, until it has its position, is published, \
+                    is in a node's hub, is handed to a socket (one in 64)";
         to.register("stage_seconds", help, stages.clone());
         let stage = |stage| stages.get_or_create(&At { stage }).clone();
         Self {

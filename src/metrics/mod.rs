@@ -4,8 +4,8 @@
 //! and users would make as many series as there are of them.
 //!
 //! What happens is counted when it happens ([`METRICS`]). Sizes and ages are read off the parts when someone asks
-//! ([`Readings`], filled by `health`): a gauge that is kept up to date costs on every change, and is wrong wherever that is
-//! forgotten. What is not known then, as the log's size without PostgreSQL, is left out; a zero would be a lie.
+//! ([`Readings`], filled by `health`): a gauge that is kept up to date costs on every change, and is wrong wherever
+//! that is forgotten. What is not known then, as the log's size without PostgreSQL, is left out; a zero would be a lie.
 
 mod feed;
 mod http;
@@ -48,11 +48,12 @@ pub struct Metrics {
     pub connections: Gauge<i64, AtomicI64>,
     /// Sockets that were accepted.
     pub accepted: Counter<u64, AtomicU64>,
-    /// Sockets that were answered and closed at once: `node` or `address` has its most.
+    /// Sockets that were closed at once: `node` or `address` has its most.
     pub connections_refused: Family<Why, Counter>,
     /// Failures to accept.
     pub accept_errors: Counter<u64, AtomicU64>,
-    /// Requests that came too often, by `group`.
+    /// Requests that came too often (`read`, `write`, `stream`), and streams beyond the most of a caller
+    /// (`open_streams`).
     pub rate_limited: Family<Why, Counter>,
     /// Requests and their answers.
     pub http: Http,
@@ -74,10 +75,15 @@ impl Metrics {
             connections_refused: add(
                 &mut to,
                 "connections_refused",
-                "Sockets closed at once, because the node or the address has its most",
+                "Sockets closed at once, because the node (node) or the network they come from (address) has its most",
             ),
             accept_errors: add(&mut to, "accept_errors", "Failures to accept"),
-            rate_limited: add(&mut to, "rate_limited", "Requests that came too often"),
+            rate_limited: add(
+                &mut to,
+                "rate_limited",
+                "Requests refused: reading, writing or opening streams came too often (read, write, stream), or the \
+                 caller has its most streams (open_streams)",
+            ),
             http: Http::new(&mut to),
             streams: Streams::new(&mut to),
             feed: Feed::new(&mut to),

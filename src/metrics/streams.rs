@@ -69,8 +69,8 @@ impl Streams {
             ended: add(
                 to,
                 "streams_ended",
-                "Streams that ended: the node went away (bye), the caller's time was up (expired), the log could not be \
-                 read (log), the client went away (client) or took nothing for WRITE_TIMEOUT (slow)",
+                "Streams that ended: the node went away (bye), the caller's time was up (expired), the log could not \
+                 be read (log), the client went away (client) or took nothing for WRITE_TIMEOUT (slow)",
             ),
             slow_closes: add(
                 to,

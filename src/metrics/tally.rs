@@ -1,8 +1,8 @@
 //! The tally of deliveries: the one count that is raised for every subscriber of every change.
 //!
-//! A number that all writers raise goes from one core's cache to another's each time, which would cost as much as a tenth
-//! of all else that a delivery costs, beside its write. So each thread has numbers of its own, which nobody else writes, and
-//! who asks adds them up. They outlive their thread: what was counted stays counted.
+//! A number that all writers raise goes from one core's cache to another's each time, which would cost as much as a
+//! tenth of all else that a delivery costs, beside its write. So each thread has numbers of its own, which nobody else
+//! writes, and who asks adds them up. They outlive their thread: what was counted stays counted.
 
 use std::sync::{
     Mutex, PoisonError,

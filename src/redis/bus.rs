@@ -64,8 +64,8 @@ enum Deaf {
     Silent,
 }
 
-/// Listens as long as anything is heard. After trouble, only what is heard shows that it is over: while nobody leads, one
-/// subscription after the other is silent. `again` says whether there was one before.
+/// Listens as long as anything is heard. After trouble, only what is heard shows that it is over: while nobody leads,
+/// one subscription after the other is silent. `again` says whether there was one before.
 async fn listen(redis: &Redis, out: &mpsc::Sender<Signal>, trouble: &mut bool, again: &mut bool) -> Result<(), Deaf> {
     let mut subscription = tokio::time::timeout(TIMEOUT, connect(redis)).await??;
     METRICS.feed.redis_reconnects.inc_by(u64::from(std::mem::replace(again, true)));

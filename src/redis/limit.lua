@@ -1,6 +1,6 @@
 -- Takes one from a budget that fills up steadily, if there is one (the generic cell rate algorithm).
--- A budget is one number: when it will be full again. What is left is how far that lies ahead, and a key that is not there
--- is a budget that is full. The clock is Redis's own, so that nodes need not agree on one.
+-- A budget is one number: when it will be full again. What is left is how far that lies ahead, and a key that is not
+-- there is a budget that is full. The clock is Redis's own, so that nodes need not agree on one.
 -- KEYS[1]     when the budget is full again, in microseconds since 1970
 -- ARGV[1]     the most that is in it
 -- ARGV[2]     in how many microseconds one more is there

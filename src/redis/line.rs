@@ -1,8 +1,8 @@
 //! The line: the one connection over which a node asks Redis on behalf of requests.
 //!
-//! The bus and the relay have connections of their own, and all the time they need. A request has not: somebody waits for
-//! it. So it waits a moment at most; and once one has waited in vain, the others know that Redis is away and do not wait
-//! at all, but for one now and then that tries whether it is back.
+//! The bus and the relay have connections of their own, and all the time they need. A request has not: somebody waits
+//! for it. So it waits a moment at most; and once one has waited in vain, the others know that Redis is away and do not
+//! wait at all, but for one now and then that tries whether it is back.
 //!
 //! A connection that nobody has used for a while may be gone without any trouble: something between has closed it. That
 //! costs a second try, and nobody an answer.
@@ -108,7 +108,7 @@ impl Line {
         Ok((connection, held.number))
     }
 
-    /// Whether there is no trouble, or it is time to try again: then this is the one who does, and the next is due later.
+    /// Whether there is no trouble, or it is time to try again: then this one does, and the next is due later.
     fn may_ask(&self) -> bool {
         let (mut trouble, now) = (self.trouble(), Instant::now());
         match *trouble {

@@ -40,8 +40,8 @@ impl Line {
         Ok(Record::of(fields))
     }
 
-    /// Remembers this for so long, if nothing is remembered of the key; and its outcome, if none is remembered of the same
-    /// number. What is remembered then: of several who do so at once, all get the same.
+    /// Remembers this for so long, if nothing is remembered of the key; and its outcome, if none is remembered of the
+    /// same number. What is remembered then: of several who do so at once, all get the same.
     ///
     /// # Errors
     /// [`Away`]; then it may be remembered or not.

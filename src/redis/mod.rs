@@ -1,6 +1,7 @@
-//! All Redis: the fast road from the relay to every node.
+//! All Redis: the fast road from the relay to every node, and what nodes count and remember together for a while.
 //!
-//! Redis may lose any message, and all it holds. Positions show it, the log repairs it; nothing here tries harder.
+//! Redis may lose any message, and all it holds. Positions show a message that is lost, and the log repairs it; a
+//! budget that is lost is full again, a key that is lost is a new one. Nothing here tries harder.
 
 mod bus;
 mod limit;

@@ -1,4 +1,4 @@
-//! The relay: turns committed changes into positioned, published ones. One node of the cluster leads, the others stand by.
+//! The relay: turns committed changes into positioned, published ones. One node leads, the others stand by.
 //!
 //! The leader runs two loops that do not wait for each other. The ticker gives positions, in PostgreSQL, durably. The
 //! publisher carries what has a position to Redis. When Redis is away, ticks go on, and the log serves.
@@ -26,8 +26,8 @@ use crate::{
 use publisher::{Carrier, PublishError};
 use ticker::Ticker;
 
-/// How long to wait before trying to lead again, while another node leads. With the patience of `stalled` (3 s) it bounds
-/// how long nobody may lead: less than 5 s.
+/// How long to wait before trying to lead again, while another node leads. With the patience of `stalled` (3 s) it
+/// bounds how long nobody may lead: less than 5 s.
 const STANDBY: Duration = Duration::from_secs(1);
 
 /// The same after trouble: maybe nobody leads.

@@ -5,8 +5,8 @@
 //! few milliseconds.
 //!
 //! Why no bell is missed: a writer locks the log, reads the flag, commits; the ticker lowers the flag, looks for such
-//! locks, ticks once more, waits. A writer that read "awake" had its lock before the flag fell, so either the look finds
-//! the lock, or the commit came before it and the last tick has the row. A writer that read "asleep" rings.
+//! locks, ticks once more, waits. A writer that read "awake" had its lock before the flag fell, so either the look
+//! finds the lock, or the commit came before it and the last tick has the row. A writer that read "asleep" rings.
 
 use std::{
     sync::{
@@ -76,8 +76,8 @@ impl<'a> Ticker<'a> {
         }
     }
 
-    /// How long to wait after a look that took so long: where looking is slow, since the machine is busy, fewer and larger
-    /// ticks leave more of it to others.
+    /// How long to wait after a look that took so long: where looking is slow, since the machine is busy, fewer and
+    /// larger ticks leave more of it to others.
     fn pause(&self, look: Duration) -> Duration {
         let interval = self.options.interval;
         (look * 2).clamp(interval, interval * 4)

@@ -16,14 +16,15 @@ use crate::{
 type Rows = HashMap<i64, Message>;
 
 // A row may have to wait for a lock of someone else's, as where somebody has added a unique index; then those that are
-// written with it wait too, and the writer. So for that there is a time of its own. The lock of the table is taken before
-// this time is set: for it all wait alike, as long as a statement may take.
+// written with it wait too, and the writer. So for that there is a time of its own. The lock of the table is taken
+// before this time is set: for it all wait alike, as long as a statement may take.
 const ALONE: &str = "insert into messages (room, content, file, sender_id)
      select $1, $2, $3, $4 from set_config('lock_timeout', $5, true)
      returning id, room, content, file, created_date, updated_date, sender_id";
 
-/// One statement is one transaction, and one firing of the triggers. The ids are taken before, and each row is known again
-/// by its id: nothing promises in which order RETURNING tells of rows. For the rest a row is what it would be alone.
+/// One statement is one transaction, and one firing of the triggers. The ids are taken before, and each row is known
+/// again by its id: nothing promises in which order RETURNING tells of rows. For the rest a row is what it would be
+/// alone.
 const TOGETHER: &str = "with given as materialized (
          select p.*, nextval(s.name) as id
            from (select pg_get_serial_sequence('messages', 'id')::regclass as name) s,
@@ -123,7 +124,7 @@ impl Store {
     }
 }
 
-/// Gives each post its row. Where there is none, a trigger that somebody has added has dropped it, or given it another id.
+/// Gives each post its row. Where there is none, a trigger that somebody has added has dropped it, or changed its id.
 fn answer(group: Vec<Post>, mut rows: Rows) {
     for (place, post) in (1..).zip(group) {
         post.answer(rows.remove(&place).ok_or_else(|| sqlx::Error::RowNotFound.into()));
@@ -134,8 +135,8 @@ fn is_id_taken(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| error.constraint() == Some("messages_pkey"))
 }
 
-/// Whether PostgreSQL itself says that the statement has done nothing, and it may take the same rows one by one. Without
-/// its word they may have been written, and must not be written again.
+/// Whether PostgreSQL itself says that the statement has done nothing, and it may take the same rows one by one.
+/// Without its word they may have been written, and must not be written again.
 fn is_undone(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     // Connection, resources, operator intervention (also a statement whose time is up), read-only, system errors.

@@ -1,8 +1,8 @@
 //! Adding a message under a number that was reserved before: again and again, and it is there once.
 //!
 //! The number is the message's own id, so the primary key is what makes it so: whoever comes second, even at the same
-//! time, finds the first one's row. Such a message is not written together with others: what is done with one of a group
-//! when another fails would be done here for the sake of a few.
+//! time, finds the first one's row. Such a message is not written together with others: what is done with one of a
+//! group when another fails would be done here for the sake of a few.
 
 use super::{Share, Store, StoreError, insert::SKIP_IDS};
 use crate::message::{Message, NewMessage};
@@ -20,8 +20,8 @@ const READ: &str = "select id, room, content, file, created_date, updated_date, 
      where id = $1 and room = $2 and sender_id = $3";
 
 impl Store {
-    /// A place among the posts that wait to be written, and room for this one: there is no more for those with a key than
-    /// for those without. It is given back when this is dropped.
+    /// A place among the posts that wait to be written, and room for this one: there is no more for those with a key
+    /// than for those without. It is given back when this is dropped.
     ///
     /// # Errors
     /// [`StoreError::Crowded`].

@@ -1,8 +1,9 @@
 //! Leadership: one session of the cluster may cut ticks.
 //!
-//! The right is an advisory lock of the very session that ticks, so whoever loses the session loses the right. A session
-//! can also outlive its process's attention (a stopped machine, a lost network): the leader therefore stamps a row, and a
-//! standby that finds the stamp old ends the leader's backend. The ticks' primary key is the fence behind both.
+//! The right is an advisory lock of the very session that ticks, so whoever loses the session loses the right. A
+//! session can also outlive its process's attention (a stopped machine, a lost network): the leader therefore stamps a
+//! row, and a standby that finds the stamp old ends the leader's backend. The ticks' primary key is the fence behind
+//! both.
 
 use std::time::Duration;
 

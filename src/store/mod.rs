@@ -67,15 +67,16 @@ pub struct Store {
     patience: String,
 }
 
-/// Why PostgreSQL did not do what was asked.
+/// Why PostgreSQL did not do what was asked. Each says its cause itself, so none has it as its source: whoever writes
+/// down an error with all its sources would have it twice.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// It cannot be reached now, or has no room for us; later it may.
     #[error("PostgreSQL is unavailable: {0}")]
-    Unavailable(#[source] Arc<sqlx::Error>),
+    Unavailable(Arc<sqlx::Error>),
     /// The row breaks a rule of the table.
     #[error("PostgreSQL refused the row: {0}")]
-    Refused(#[source] Arc<sqlx::Error>),
+    Refused(Arc<sqlx::Error>),
     /// Too many messages wait to be written; later there may be fewer.
     #[error("too many posts wait to be written")]
     Crowded,
@@ -84,10 +85,10 @@ pub enum StoreError {
     Fenced,
     /// A fault of ours, or of the schema.
     #[error("PostgreSQL: {0}")]
-    Failed(#[source] Arc<sqlx::Error>),
+    Failed(Arc<sqlx::Error>),
     /// The schema could not be brought up to date.
     #[error("the schema cannot be migrated: {0}")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
+    Migrate(sqlx::migrate::MigrateError),
     /// A row cannot be rendered.
     #[error(transparent)]
     Render(#[from] crate::change::BadChange),
@@ -144,7 +145,7 @@ impl Store {
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let mut session = PgConnection::connect_with(&self.direct).await?;
         if !is_current(&mut session).await? {
-            MIGRATIONS.run(&mut session).await?;
+            MIGRATIONS.run(&mut session).await.map_err(StoreError::Migrate)?;
         }
         session.close().await?;
         Ok(())
@@ -193,8 +194,9 @@ fn milliseconds(time: Duration) -> String {
     format!("{}ms", time.as_millis().clamp(1, i32::MAX as u128))
 }
 
-/// The log grows at one end and is read at that end, so its statistics are always stale and make the planner choose scans
-/// of all of it; and its statements take 0.1 ms, so planning each of them anew, or compiling one, costs many times that.
+/// The log grows at one end and is read at that end, so its statistics are always stale and make the planner choose
+/// scans of all of it; and its statements take 0.1 ms, so planning each of them anew, or compiling one, costs many
+/// times that.
 fn for_log(options: PgConnectOptions) -> PgConnectOptions {
     options.options([
         ("enable_seqscan", "off"),
@@ -212,4 +214,16 @@ fn for_log(options: PgConnectOptions) -> PgConnectOptions {
         ("lock_timeout", "0"),
         ("idle_session_timeout", "0"),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_with_all_its_sources_says_its_cause_once() {
+        let error = StoreError::from(sqlx::Error::Io(std::io::Error::other("the cause")));
+        let all = format!("{:#}", anyhow::Error::from(error).context("the database"));
+        assert_eq!(all.matches("the cause").count(), 1, "{all}");
+    }
 }

@@ -1,6 +1,6 @@
 -- The log's extent, and the changes of the first ticks that reach past position $1: whole ticks, $2 changes or more
--- where there are so many, but after the first one only as long as they have less than $4 bytes. Content above $3 bytes is
--- left out.
+-- where there are so many, but after the first one only as long as they have less than $4 bytes. Content above $3
+-- bytes is left out.
 with extent as (
     select s.floor_position as floor, t.generation, t.first_position + t.count - 1 as head
       from feed.state s cross join lateral (select * from feed.tick order by tick desc limit 1) t

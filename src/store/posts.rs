@@ -1,9 +1,9 @@
 //! Messages that are posted at the same time are written together.
 //!
 //! A transaction costs a flush to the disk and a firing of the triggers, whether it writes one row or a hundred. So the
-//! writers are few. A post that finds one free is written at once; those that come while all of them are busy gather, and
-//! the first that is free again takes what has gathered. There is no timer: nobody waits for others to come, and the
-//! busier the disk, the larger the groups.
+//! writers are few. A post that finds one free is written at once; those that come while all of them are busy gather,
+//! and the first that is free again takes what has gathered. There is no timer: nobody waits for others to come, and
+//! the busier the disk, the larger the groups.
 //!
 //! Writers are tasks of their own, so a client that goes away takes nothing from those it would have been written with.
 

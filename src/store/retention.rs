@@ -1,7 +1,7 @@
 //! Retention: how much of the past the log keeps.
 //!
-//! The floor is raised first, in a transaction of its own; from then on nobody is told that the past below it can be had.
-//! Then whole ticks go, oldest first, in small batches: the ranks in half a tick would be other positions.
+//! The floor is raised first, in a transaction of its own; from then on nobody is told that the past below it can be
+//! had. Then whole ticks go, oldest first, in small batches: the ranks in half a tick would be other positions.
 
 use std::time::Duration;
 

@@ -3,8 +3,8 @@
 //! `id > last` loses rows, since ids are taken before the commit and commits come in any order. Waiting until no older
 //! transaction runs (the xmin horizon) stalls behind any open writer of the cluster, and (xid, id) order swaps two
 //! changes of one row. Writing a position into each row doubles the work and leaves dead rows. A tick stores the
-//! difference of two snapshots, as one row: everything committed in between, whenever it began, ordered by id. Nothing is
-//! waited for, nothing is updated, nothing can be missed.
+//! difference of two snapshots, as one row: everything committed in between, whenever it began, ordered by id. Nothing
+//! is waited for, nothing is updated, nothing can be missed.
 
 use chrono::{DateTime, Utc};
 

@@ -1,8 +1,8 @@
 //! Traces, to a collector, by OTLP over HTTP.
 //!
 //! A trace that a caller has begun is followed if the caller follows it; of all others, one in so many. Spans wait in a
-//! queue with an end: what does not fit is dropped, and nobody waits. One thread sends them. A collector that is away is
-//! told of once, and once when it is back; the library itself would say nothing, or the same again and again.
+//! queue with an end: what does not fit is dropped, and nobody waits. One thread sends them. A collector that is away
+//! is told of once, and once when it is back; the library itself would say nothing, or the same again and again.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},

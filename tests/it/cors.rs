@@ -50,7 +50,6 @@ async fn a_page_of_a_listed_origin_may_read_answers_and_errors() {
         for name in [
             "feed-position",
             "location",
-            "ratelimit",
             "ratelimit-limit",
             "ratelimit-remaining",
             "ratelimit-reset",

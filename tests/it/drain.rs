@@ -1,5 +1,5 @@
-//! A node that is told to go lets everyone out: it is not ready first, then takes nobody more, sends its streams away over
-//! a while, answers what is under way, and ends.
+//! A node that is told to go lets everyone out: it is not ready first, then takes nobody more, sends its streams away
+//! over a while, answers what is under way, and ends.
 
 use std::time::Duration;
 
@@ -95,7 +95,7 @@ fn posting(node: &Node) -> (oneshot::Sender<()>, JoinHandle<Vec<String>>) {
     (stop, posts)
 }
 
-/// A request whose body comes when it is sent: longer after its head than all byes take, and sooner than the grace ends.
+/// A request whose body comes when it is sent: longer after its head than all byes take, sooner than the grace ends.
 fn slow_post(node: &Node) -> (oneshot::Sender<String>, JoinHandle<Answer>) {
     let (rest, body) = oneshot::channel();
     let request = node.http.post(format!("{}/message", node.url)).header("content-type", "application/json");

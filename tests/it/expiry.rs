@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::support::{
-    message, soon,
+    Figures, message, soon,
     tokens::{challenge, claims, guarded, in_seconds, token, token_for, with},
 };
 
@@ -29,6 +29,8 @@ async fn a_stream_ends_when_its_token_does() {
             assert!(bye.data()["message"].as_str().unwrap().contains("token has expired"), "{bye:?}");
             assert_eq!(soon("the end", stream.try_next()).await, None);
         }
+        let ended = Figures::of(&node).await.get("rowcast_streams_ended_total", &[("reason", "expired")]);
+        assert_eq!(ended, Some(2.0), "with writers={writers}");
         let answer = node.get_as(&short, "/stream?last_event_id=1-1").await;
         assert!(challenge(&answer).contains("has expired"), "an EventSource that comes back stays away");
         node.say_as(&token_for(&[], &ALL), message("after")).await;

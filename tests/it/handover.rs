@@ -9,45 +9,21 @@ use tokio::{
     time::Instant,
 };
 
-use crate::support::{Node, World, message, soon, until};
+use crate::support::{
+    Node, World, message,
+    raw::{LIVE, STREAM, address, ask, read_until},
+    soon, until,
+};
 
 /// How streams are written, with the setting that makes it so.
 const WRITERS: [&str; 3] = ["0", "1", "4"];
-
-const ASK: &str = "GET /stream HTTP/1.1\r\nHost: here\r\n\r\n";
-
-async fn connect(node: &Node) -> TcpStream {
-    TcpStream::connect(node.url.strip_prefix("http://").unwrap()).await.unwrap()
-}
-
-async fn ask(node: &Node, text: &str) -> TcpStream {
-    let mut socket = connect(node).await;
-    socket.write_all(text.as_bytes()).await.unwrap();
-    socket
-}
-
-/// Reads until this text has come; all that has come.
-async fn read_until(socket: &mut TcpStream, last: &str) -> String {
-    let mut read = Vec::new();
-    soon("the last text", async {
-        while memchr::memmem::find(&read, last.as_bytes()).is_none() {
-            assert!(socket.read_buf(&mut read).await.unwrap() > 0, "{}", String::from_utf8_lossy(&read));
-        }
-    })
-    .await;
-    String::from_utf8(read).unwrap()
-}
-
-async fn subscribers(node: &Node) -> u64 {
-    node.get("/health").await.body["hub"]["subscribers"].as_u64().unwrap()
-}
 
 #[tokio::test]
 async fn a_stream_is_handed_over_where_there_are_writers() {
     let world = World::new().await;
     for writers in WRITERS {
         let node = world.node_with(&[("WRITERS", writers)]).await;
-        let mut socket = ask(&node, ASK).await;
+        let mut socket = ask(&node, STREAM).await;
         let text = read_until(&mut socket, "resumed\":false}\n\n").await;
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         let (head, handed) = (head.to_lowercase(), writers != "0");
@@ -62,9 +38,9 @@ async fn a_stream_is_handed_over_where_there_are_writers() {
 #[tokio::test]
 async fn a_connection_that_served_other_requests_becomes_a_stream() {
     let (_world, node) = World::with_node().await;
-    let mut socket = ask(&node, "GET /health/live HTTP/1.1\r\nHost: here\r\n\r\n").await;
+    let mut socket = ask(&node, LIVE).await;
     read_until(&mut socket, "}").await;
-    socket.write_all(ASK.as_bytes()).await.unwrap();
+    socket.write_all(STREAM.as_bytes()).await.unwrap();
     let text = read_until(&mut socket, "resumed\":false}\n\n").await;
     assert!(text.contains("\r\nconnection: close"), "{text}");
     node.say(message("on the same connection")).await;
@@ -80,8 +56,8 @@ async fn who_asks_for_a_stream_before_it_has_read_the_answer_before_gets_both_wh
     }
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(64 << 10).unwrap();
-    let mut socket = socket.connect(node.url.strip_prefix("http://").unwrap().parse().unwrap()).await.unwrap();
-    let both = format!("GET /message?limit=8 HTTP/1.1\r\nHost: here\r\n\r\n{ASK}");
+    let mut socket = socket.connect(address(&node).parse().unwrap()).await.unwrap();
+    let both = format!("GET /message?limit=8 HTTP/1.1\r\nHost: here\r\n\r\n{STREAM}");
     socket.write_all(both.as_bytes()).await.unwrap();
     let text = read_until(&mut socket, "resumed\":false}\n\n").await;
     assert_eq!(text.matches("HTTP/1.1 200 OK").count(), 2);
@@ -93,7 +69,7 @@ async fn who_asks_for_a_stream_before_it_has_read_the_answer_before_gets_both_wh
 #[tokio::test]
 async fn whatever_a_client_sends_into_its_stream_is_thrown_away() {
     let (_world, node) = World::with_node().await;
-    let mut socket = ask(&node, &format!("{ASK}GET /health HTTP/1.1\r\n\r\n")).await;
+    let mut socket = ask(&node, format!("{STREAM}GET /health HTTP/1.1\r\n\r\n")).await;
     read_until(&mut socket, "resumed\":false}\n\n").await;
     // More than the buffers of both ends hold: someone reads it.
     let junk = vec![b'x'; 1 << 20];
@@ -108,13 +84,13 @@ async fn whatever_a_client_sends_into_its_stream_is_thrown_away() {
 #[tokio::test]
 async fn who_hangs_up_or_only_stops_sending_is_let_go() {
     let (_world, node) = World::with_node().await;
-    let (mut one, mut other) = (ask(&node, ASK).await, ask(&node, ASK).await);
+    let (mut one, mut other) = (ask(&node, STREAM).await, ask(&node, STREAM).await);
     read_until(&mut one, "resumed\":false}\n\n").await;
     read_until(&mut other, "resumed\":false}\n\n").await;
     drop(one);
-    until("one is gone", async || subscribers(&node).await == 1).await;
+    until("one is gone", async || node.subscribers().await == 1).await;
     SockRef::from(&other).shutdown(Shutdown::Write).unwrap();
-    until("the other is gone", async || subscribers(&node).await == 0).await;
+    until("the other is gone", async || node.subscribers().await == 0).await;
 }
 
 #[tokio::test]
@@ -124,9 +100,9 @@ async fn who_takes_nothing_is_closed_after_the_write_timeout_and_not_before() {
         let node = world.node_with(&[("WRITERS", writers), ("WRITE_TIMEOUT", "2s"), ("SEND_BUFFER", "8KiB")]).await;
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(4096).unwrap();
-        let mut socket = socket.connect(node.url.strip_prefix("http://").unwrap().parse().unwrap()).await.unwrap();
-        socket.write_all(ASK.as_bytes()).await.unwrap();
-        until("it is there", async || subscribers(&node).await == 1).await;
+        let mut socket = socket.connect(address(&node).parse().unwrap()).await.unwrap();
+        socket.write_all(STREAM.as_bytes()).await.unwrap();
+        until("it is there", async || node.subscribers().await == 1).await;
         let mut reader = node.stream("").await;
         let since = Instant::now();
         let large = "nobody reads it ".repeat(4000);
@@ -135,7 +111,7 @@ async fn who_takes_nothing_is_closed_after_the_write_timeout_and_not_before() {
             node.say(message(&large)).await;
             assert_eq!(reader.next().await.content(), large);
         }
-        until("it is closed", async || subscribers(&node).await == 1).await;
+        until("it is closed", async || node.subscribers().await == 1).await;
         assert!(since.elapsed() >= Duration::from_secs(2), "closed after {:?}", since.elapsed());
     }
 }
@@ -146,9 +122,9 @@ async fn a_slow_reader_gets_every_byte() {
     let node = world.node_with(&[("SEND_BUFFER", "8KiB")]).await;
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
-    let mut socket = socket.connect(node.url.strip_prefix("http://").unwrap().parse().unwrap()).await.unwrap();
-    socket.write_all(ASK.as_bytes()).await.unwrap();
-    until("it is there", async || subscribers(&node).await == 1).await;
+    let mut socket = socket.connect(address(&node).parse().unwrap()).await.unwrap();
+    socket.write_all(STREAM.as_bytes()).await.unwrap();
+    until("it is there", async || node.subscribers().await == 1).await;
     let text = "much to read ".repeat(2000);
     for number in 0..40 {
         node.say(message(&format!("{number} {text}"))).await;
@@ -179,7 +155,7 @@ async fn an_idle_stream_costs_about_a_kibibyte() {
 async fn streams(node: &Node, count: usize) -> Vec<TcpStream> {
     let mut sockets = Vec::with_capacity(count);
     for _ in 0..count {
-        let mut socket = ask(node, ASK).await;
+        let mut socket = ask(node, STREAM).await;
         read_until(&mut socket, "resumed\":false}\n\n").await;
         sockets.push(socket);
     }
@@ -192,10 +168,10 @@ async fn a_node_ends_although_someone_reads_nothing() {
     let mut node = world.node_with(&[("DRAIN", "200ms"), ("WRITE_TIMEOUT", "60s"), ("SEND_BUFFER", "8KiB")]).await;
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
-    let mut deaf = socket.connect(node.url.strip_prefix("http://").unwrap().parse().unwrap()).await.unwrap();
-    deaf.write_all(ASK.as_bytes()).await.unwrap();
-    let mut reader = ask(&node, ASK).await;
-    until("both are there", async || subscribers(&node).await == 2).await;
+    let mut deaf = socket.connect(address(&node).parse().unwrap()).await.unwrap();
+    deaf.write_all(STREAM.as_bytes()).await.unwrap();
+    let mut reader = ask(&node, STREAM).await;
+    until("both are there", async || node.subscribers().await == 2).await;
     let large = "nobody reads it ".repeat(4000);
     for _ in 0..20 {
         node.say(message(&large)).await;
@@ -217,7 +193,7 @@ async fn a_node_whose_streams_have_all_ended_ends_without_waiting_for_more() {
     let world = World::new().await;
     for writers in WRITERS {
         let mut node = world.node_with(&[("DRAIN", "200ms"), ("WRITERS", writers)]).await;
-        let mut reader = ask(&node, ASK).await;
+        let mut reader = ask(&node, STREAM).await;
         read_until(&mut reader, "resumed\":false}\n\n").await;
         node.signal("TERM");
         read_until(&mut reader, "\"type\":\"bye\"").await;

@@ -88,10 +88,6 @@ async fn twenty_thousand_rows_in_a_statement_come_in_order_and_disturb_no_other_
     assert_eq!(bounded, 500, "a tick is a bounded piece of it");
 }
 
-async fn subscribers(node: &Node) -> u64 {
-    node.get("/health").await.body["hub"]["subscribers"].as_u64().unwrap()
-}
-
 #[tokio::test]
 async fn a_client_that_reads_nothing_holds_up_nobody_and_is_closed() {
     let world = World::new().await;
@@ -99,14 +95,14 @@ async fn a_client_that_reads_nothing_holds_up_nobody_and_is_closed() {
     let node = world.node_with(&settings).await;
     let mut deaf = TcpStream::connect(node.url.strip_prefix("http://").unwrap()).await.unwrap();
     deaf.write_all(b"GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
-    until("it is subscribed", async || subscribers(&node).await == 1).await;
+    until("it is subscribed", async || node.subscribers().await == 1).await;
     let mut keen = node.stream("").await;
     let content = noise(MEBIBYTE / 2);
     for _ in 0..60 {
         node.say(message(&content)).await;
         assert_eq!(keen.next().await.content().len(), content.len());
     }
-    until("it is closed", async || subscribers(&node).await == 1).await;
+    until("it is closed", async || node.subscribers().await == 1).await;
     soon("the other goes on", keen_goes_on(&node, keen)).await;
 }
 

@@ -1,5 +1,5 @@
-//! The metrics tell what was: each is there under its name, counts what happened and nothing else, and no client can make
-//! a series of its own.
+//! The metrics tell what was: each is there under its name, counts what happened and nothing else, and no client can
+//! make a series of its own.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
-//! Crowds are let in, and brought to the head, at a pace: those who are there must not wait for them. A pace can only be
-//! kept or broken by going too fast, so a slow machine fails none of this.
+//! Crowds are let in, and brought to the head, at a pace: those who are there must not wait for them. A pace can only
+//! be kept or broken by going too fast, so a slow machine fails none of this.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Messages that are posted at the same time are written together, and nobody notices: each has its own answer, and only
-//! the guilty one its error.
+//! Messages that are posted at the same time are written together, and nobody notices: each has its own answer, and
+//! only the guilty one its error.
 
 use std::collections::BTreeSet;
 
@@ -55,8 +55,8 @@ struct Held {
 }
 
 impl Held {
-    /// Posts these to a node with one writer, which lets all but one of them wait: the first is under way, and the others
-    /// have gathered.
+    /// Posts these to a node with one writer, which lets all but one of them wait: the first is under way, and the
+    /// others have gathered.
     async fn new(world: &World, node: &Node, contents: &[String], before: &str) -> Self {
         let (lock, mut posts) = (lock(world, before).await, Posts::new());
         post(&mut posts, node, &contents[..1]);

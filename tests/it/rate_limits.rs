@@ -1,4 +1,4 @@
-//! Each caller may ask so often, all nodes together, and every answer says how it stands. Redis, which counts, may be away.
+//! Each caller may ask so often, all nodes together, and every answer says how it stands, Redis being there or not.
 
 use std::time::Duration;
 

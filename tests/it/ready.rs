@@ -1,5 +1,6 @@
-//! Readiness proves delivery: `/health/ready` names the stage at which changes do not come through, and only a canary that
-//! has come the whole way, or a look at the log, tells otherwise. Whatever is stale, streams that are open stay open.
+//! Readiness proves delivery: `/health/ready` names the stage at which changes do not come through, and only a canary
+//! that has come the whole way, or a look at the log, tells otherwise. Whatever is stale, streams that are open stay
+//! open.
 
 use std::collections::BTreeSet;
 

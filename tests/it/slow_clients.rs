@@ -25,10 +25,6 @@ const SECOND: Duration = Duration::from_secs(1);
 /// What a client of HTTP/2 begins with, and settings that say nothing.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
-async fn subscribers(node: &Node) -> u64 {
-    node.get("/health").await.body["hub"]["subscribers"].as_u64().unwrap()
-}
-
 #[tokio::test]
 async fn who_does_not_come_to_the_end_of_a_request_is_closed_after_the_head_timeout() {
     let world = World::new().await;
@@ -123,11 +119,11 @@ async fn a_peer_of_http2_that_no_longer_answers_is_let_go_although_its_kernel_do
     let answering = requests.send_request(get(&node, "/stream")).await.unwrap();
     // Reads what comes, and answers no ping.
     let mut silent = ask(&node, [PREFACE, STREAM_OF_HTTP2].concat()).await;
-    until("both are there", async || subscribers(&node).await == 2).await;
+    until("both are there", async || node.subscribers().await == 2).await;
     let since = Instant::now();
     soon("it is closed", async { while silent.read(&mut [0; 1024]).await.is_ok_and(|read| read > 0) {} }).await;
     assert!((SECOND..10 * SECOND).contains(&since.elapsed()), "{:?}", since.elapsed());
-    until("one is there", async || subscribers(&node).await == 1).await;
+    until("one is there", async || node.subscribers().await == 1).await;
     drop(answering);
 }
 
@@ -140,7 +136,7 @@ async fn a_silent_stream_whose_client_has_lost_its_network_is_let_go() {
         read_until(&mut socket, "resumed\":false}\n\n").await;
         // A packet filter that takes nothing.
         SockRef::from(&socket).attach_filter(&[SockFilter::new(6, 0, 0, 0)]).unwrap();
-        until("it is gone", async || subscribers(&node).await == 0).await;
+        until("it is gone", async || node.subscribers().await == 0).await;
     }
 }
 

@@ -1,4 +1,4 @@
-//! `GET /stream` as bytes on a connection: what comes first, what comes in silence, for whom, and how many there may be.
+//! `GET /stream` as bytes on a connection: what comes first, what comes in silence, for whom, and for how many.
 
 use std::{collections::BTreeSet, process::Stdio, time::Duration};
 
@@ -6,12 +6,15 @@ use futures_util::{StreamExt, future};
 use reqwest::StatusCode;
 use serde_json::json;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    net::TcpStream,
+    io::{AsyncBufReadExt, BufReader},
     time::Instant,
 };
 
-use crate::support::{Event, Node, World, message, message_in, soon, until};
+use crate::support::{
+    Event, World, message, message_in,
+    raw::{ask, read_until},
+    soon, until,
+};
 
 /// Reads a body until its text ends with `end` and holds `last`.
 async fn read_to(response: reqwest::Response, end: &str, last: &str) -> String {
@@ -23,10 +26,6 @@ async fn read_to(response: reqwest::Response, end: &str, last: &str) -> String {
     })
     .await;
     String::from_utf8(read).unwrap()
-}
-
-async fn subscribers(node: &Node) -> u64 {
-    node.get("/health").await.body["hub"]["subscribers"].as_u64().unwrap()
 }
 
 fn contents(events: &[Event]) -> Vec<String> {
@@ -156,7 +155,7 @@ async fn beyond_the_most_streams_the_next_is_sent_away_and_may_come_back() {
     assert_eq!(soon("the end", third.try_next()).await, None);
     assert!(third.retry.is_some_and(|span| span > 0));
     drop(first);
-    until("a place is free", async || subscribers(&node).await == 1).await;
+    until("a place is free", async || node.subscribers().await == 1).await;
     let mut third = node.stream("").await;
     node.say(message("there is room")).await;
     assert_eq!(third.next().await.content(), "there is room");
@@ -171,9 +170,9 @@ async fn who_goes_away_leaves_nothing_behind() {
         async move { node.stream(&query).await }
     }));
     let streams = streams.await;
-    assert_eq!(subscribers(&node).await, 20);
+    assert_eq!(node.subscribers().await, 20);
     drop(streams);
-    until("nobody is subscribed", async || subscribers(&node).await == 0).await;
+    until("nobody is subscribed", async || node.subscribers().await == 0).await;
 }
 
 #[tokio::test]
@@ -197,47 +196,29 @@ async fn hundreds_of_subscribers_get_the_same_bytes() {
     assert_eq!(texts.first().unwrap().matches("new_message").count(), 31);
 }
 
-/// Speaks to the node without a library.
-async fn raw(node: &Node, request: &str) -> TcpStream {
-    let mut socket = TcpStream::connect(node.url.strip_prefix("http://").unwrap()).await.unwrap();
-    socket.write_all(request.as_bytes()).await.unwrap();
-    socket
-}
-
-async fn raw_until(socket: &mut TcpStream, last: &str) -> String {
-    let mut read = Vec::new();
-    soon("the last text", async {
-        while !String::from_utf8_lossy(&read).contains(last) {
-            assert!(socket.read_buf(&mut read).await.unwrap() > 0, "{}", String::from_utf8_lossy(&read));
-        }
-    })
-    .await;
-    String::from_utf8(read).unwrap()
-}
-
 #[tokio::test]
 async fn an_old_client_reads_the_stream_without_chunks() {
     let (_world, node) = World::with_node().await;
-    let mut socket = raw(&node, "GET /stream HTTP/1.0\r\n\r\n").await;
-    let text = raw_until(&mut socket, "resumed\":false}\n\n").await;
+    let mut socket = ask(&node, "GET /stream HTTP/1.0\r\n\r\n").await;
+    let text = read_until(&mut socket, "resumed\":false}\n\n").await;
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.0 200") && !head.to_lowercase().contains("transfer-encoding"), "{head}");
     assert!(body.starts_with("retry: "), "{body}");
     node.say(message("for the old")).await;
-    let text = raw_until(&mut socket, "\n\n").await;
+    let text = read_until(&mut socket, "\n\n").await;
     assert!(text.starts_with("id: 1-1\ndata: ") && text.contains("for the old"), "{text}");
 }
 
 #[tokio::test]
 async fn a_client_that_wants_no_second_request_gets_the_stream() {
     let (_world, node) = World::with_node().await;
-    let mut socket = raw(&node, "GET /stream HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n").await;
-    let text = raw_until(&mut socket, "resumed\":false}\n\n").await;
+    let mut socket = ask(&node, "GET /stream HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n").await;
+    let text = read_until(&mut socket, "resumed\":false}\n\n").await;
     assert!(text.starts_with("HTTP/1.1 200"), "{text}");
     node.say(message("still there")).await;
-    raw_until(&mut socket, "still there").await;
+    read_until(&mut socket, "still there").await;
     drop(socket);
-    until("it is gone", async || subscribers(&node).await == 0).await;
+    until("it is gone", async || node.subscribers().await == 0).await;
 }
 
 #[tokio::test]
@@ -245,7 +226,7 @@ async fn asking_for_the_head_of_a_stream_takes_no_place() {
     let (_world, node) = World::with_node().await;
     let answer = node.http.head(format!("{}/stream", node.url)).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
-    until("nobody is subscribed", async || subscribers(&node).await == 0).await;
+    until("nobody is subscribed", async || node.subscribers().await == 0).await;
 }
 
 #[tokio::test]
@@ -262,5 +243,5 @@ async fn a_client_of_http_2_reads_the_stream_and_goes() {
     node.say(message("over one connection")).await;
     line("data: {\"type\":\"new_message\"").await;
     curl.kill().await.unwrap();
-    until("it is gone", async || subscribers(&node).await == 0).await;
+    until("it is gone", async || node.subscribers().await == 0).await;
 }

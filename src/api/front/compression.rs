@@ -4,8 +4,8 @@
 //! mebibytes for each answer under way, where gzip holds 256 KiB. A stream is left alone, by its content type: whatever
 //! packs bytes holds them back, and an event is not to wait for the next one.
 //!
-//! The price, of all compression: who can write messages and see how long others' answers are, through TLS, may guess at
-//! what else is in them (BREACH). Nothing secret is in the same answer as messages.
+//! The price, of all compression: who can write messages and see how long others' answers are, through TLS, may guess
+//! at what else is in them (BREACH). Nothing secret is in the same answer as messages.
 
 use std::sync::Arc;
 

@@ -1,9 +1,9 @@
 //! CORS: pages of which origins may call, and read what they are answered.
 //!
-//! The rules are the browser's; an answer only says whom it is for. So an origin that is not listed gets the same answer
-//! as everyone, without the words that would let its page read it. Problem documents have them too: a page that cannot
-//! read why it failed learns nothing. A preflight is answered for any path and says all that may be done anywhere: the
-//! call that it asks for has the better answer.
+//! The rules are the browser's; an answer only says whom it is for. So an origin that is not listed gets the same
+//! answer as everyone, without the words that would let its page read it. Problem documents have them too: a page that
+//! cannot read why it failed learns nothing. A preflight is answered for any path and says all that may be done
+//! anywhere: the call that it asks for has the better answer.
 
 use std::{str::FromStr, sync::Arc};
 
@@ -21,8 +21,8 @@ const ACCEPTED: HeaderValue = HeaderValue::from_static(
 
 /// What a page may read, beside what every page may.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "Feed-Position, Location, RateLimit, RateLimit-Policy, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, \
-     Retry-After, X-Request-Id, Idempotency-Replayed",
+    "Feed-Position, Idempotency-Replayed, Location, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, \
+     Retry-After, X-Request-Id",
 );
 
 /// How long a browser may go by a preflight, in seconds: the longest that Chromium keeps one.

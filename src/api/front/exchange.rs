@@ -3,10 +3,11 @@
 //! The id is the client's own, if it is short and plain, else a new one. It is on the answer, and on every line that is
 //! logged on the way. It is not in problem documents: it is on the same answer, and pages may read it there.
 //!
-//! Each answer is counted, by the template of its path, its method and its status. A line is logged for it, at the level debug: a node may answer 12,000 posts a second, and what is usual is
-//! better counted than told. `LOG=info,rowcast::exchange=debug` shows them. What failed by our own fault is a warning. The
-//! line names the route, not the path, and nothing that a client has sent but its id: paths of nowhere, queries, headers
-//! and bodies may hold secrets. A stream is told of when it begins.
+//! Each answer is counted, by the template of its path, its method and its status. A line is logged for it, at the
+//! level debug: a node may answer 12,000 posts a second, and what is usual is better counted than told.
+//! `LOG=info,rowcast::exchange=debug` shows them. What failed by our own fault is a warning. The line names the route,
+//! not the path, and nothing that a client has sent but its id: paths of nowhere, queries, headers and bodies may hold
+//! secrets. A stream is told of when it begins.
 //!
 //! The span that carries the id is an error to those who filter by level: or else lines of errors would lack it.
 

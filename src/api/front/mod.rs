@@ -1,7 +1,7 @@
 //! The front: what every answer passes on its way out, errors, pages and streams among them.
 //!
-//! Each layer is a file. An answer passes the list in [`around`] from top to bottom; the request came the other way. None
-//! of them touches what an answer carries in its extensions: the edge looks there for the events of a stream.
+//! Each layer is a file. An answer passes the list in [`around`] from top to bottom; the request came the other way.
+//! None of them touches what an answer carries in its extensions: the edge looks there for the events of a stream.
 //!
 //! poem has middleware for some of it. Its CORS answers 403 to an origin that is not listed, allows every origin where
 //! none is, and says no `Vary` to those that are. Its compression also packs streams, answers of ten bytes and what a

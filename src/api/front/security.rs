@@ -1,7 +1,7 @@
 //! What browsers are told not to do with an answer.
 //!
-//! It is all said on every answer, a stream's too: some 250 bytes once for each, and no list of exceptions to keep. What an
-//! answer says itself stands; so the page at `/docs` has a policy of its own.
+//! It is all said on every answer, a stream's too: some 250 bytes once for each, and no list of exceptions to keep.
+//! What an answer says itself stands; so the page at `/docs` has a policy of its own.
 //!
 //! `Cross-Origin-Resource-Policy` keeps others' pages from embedding an answer as an image or a script. It does not
 //! concern those that CORS lets in: what they fetch, and their `EventSource`, goes by CORS alone.

@@ -26,8 +26,8 @@ fn names_in(text: &str) -> BTreeSet<String> {
     names
 }
 
-/// What a node counts, after traffic: one that leads, has told of a change, has heard a canary, and has sent away a reader
-/// who came too often.
+/// What a node counts, after traffic: one that leads, has told of a change, has heard a canary, and has sent away a
+/// reader who came too often.
 async fn counted() -> BTreeSet<String> {
     let world = World::new().await;
     let node = world.node_with(&[("RATE_READ", "1/1min")]).await;

@@ -30,7 +30,7 @@ fn app_of(world: &World) -> String {
     url_of(world, "rowcast_app", "app%27s")
 }
 
-/// A world where the two roles are, and no table yet. The roles are the server's, so the tests that make them take turns.
+/// A world where the two roles are, and no table yet. The roles are the server's, so those who make them take turns.
 async fn with_roles() -> World {
     static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
     let _turn = TURN.lock().await;

@@ -76,8 +76,8 @@ pub async fn truncated(scale: Scale) -> Outcome {
 
 /// A reader is so slow that the log lets go of what it has not read: it is told, and goes on.
 pub async fn expired_while_behind(scale: Scale) -> Outcome {
-    // A page that others have read would rightly be told to the slow ones too: none is kept but the newest, a short one.
-    // And those that read lack less than the log keeps, however slow the machine is: they wait for each other.
+    // A page that others have read would rightly be told to the slow ones too: none is kept but the newest, a short
+    // one. And those that read lack less than the log keeps, however slow the machine is: they wait for each other.
     let settings = [
         ("RETENTION_CHANGES", "2000"),
         ("TRIM_EVERY", "100ms"),

@@ -1,5 +1,5 @@
-//! The crowd: hundreds of subscribers that read all the time, and come back as a browser would. Each keeps count of what
-//! should never happen.
+//! The crowd: hundreds of subscribers that read all the time, and come back as a browser would. Each keeps count of
+//! what should never happen.
 
 use std::{
     collections::BTreeSet,

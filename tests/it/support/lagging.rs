@@ -8,8 +8,8 @@ use tokio::{sync::watch, task::AbortHandle};
 
 use super::{Node, World, until};
 
-/// A node whose bus nobody but the test publishes on. It hears all the time how far the feed is said to have come: a node
-/// that hears nothing, or no new canary, would look into the log by itself.
+/// A node whose bus nobody but the test publishes on. It hears all the time how far the feed is said to have come: a
+/// node that hears nothing, or no new canary, would look into the log by itself.
 pub struct Lagging {
     pub node: Node,
     redis: MultiplexedConnection,

@@ -1,5 +1,5 @@
-//! Steady writers: some go through HTTP, some are other programs with sessions of their own. They go on under every fault
-//! and keep what they were promised.
+//! Steady writers: some go through HTTP, some are other programs with sessions of their own. They go on under every
+//! fault and keep what they were promised.
 
 use std::{
     sync::{Arc, Mutex},

@@ -92,6 +92,11 @@ impl Node {
         self.send(Method::GET, path, None).await
     }
 
+    /// How many streams it has now.
+    pub async fn subscribers(&self) -> u64 {
+        self.get("/health").await.body["hub"]["subscribers"].as_u64().unwrap()
+    }
+
     /// The body of an answer, or why there is none.
     pub async fn try_get(&self, path: &str) -> String {
         match self.http.get(format!("{}{path}", self.url)).send().await {

@@ -172,8 +172,8 @@ impl Stage {
         self.load = Some(load);
     }
 
-    /// Starts one more node and lets clients come to it. Every other one writes its streams through the HTTP library: what
-    /// holds must hold for both.
+    /// Starts one more node and lets clients come to it. Every other one writes its streams through the HTTP library:
+    /// what holds must hold for both.
     pub async fn add_node(&mut self, settings: &[(&str, &str)]) {
         let (postgres, redis) = tokio::join!(Link::to(self.postgres.url()), Link::to(self.redis.url()));
         let links = [("DATABASE_URL", postgres.url()), ("REDIS_URL", redis.url())];

@@ -1,8 +1,10 @@
 //! One subscriber: a cursor, a filter, and the loop that moves the cursor.
 //!
-//! Behind the ring it reads pages of the log, in the ring it takes all that is pending in one piece, at the head it
-//! waits. It is a [`Stream`] of ready bytes; whoever writes them to a socket asks for more only when there is room, and
-//! so a slow reader just moves its cursor seldom.
+//! Where it begins is judged once (see `resume`). Then, behind the ring it reads pages of the log, in the ring it takes
+//! all that is pending in one piece, at the head it waits. It is a [`Stream`] of ready bytes; whoever writes them to a
+//! socket asks for more only when there is room, and so a slow reader just moves its cursor seldom.
+
+mod resume;
 
 use std::{
     convert::Infallible,
@@ -11,7 +13,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::{Stream, future::BoxFuture};
 use tokio::time::{Instant, Sleep};
 
@@ -24,11 +26,11 @@ use super::{
 use crate::{
     change::{EventId, Generation, PastUnavailable, Position},
     frame::{self, ResetReason},
-    metrics::{self, METRICS, Outcome, Source, Stage},
+    metrics::{self, METRICS, Stage},
 };
 
-/// One subscriber in so many has its deliveries timed: to look at the clock for each would cost as much as all else that
-/// is not the write itself.
+/// One subscriber in so many has its deliveries timed: to look at the clock for each would cost as much as all else
+/// that is not the write itself.
 const SAMPLE: usize = 64;
 
 /// Why a subscription ends by itself: the node goes away, its time is over, or the log cannot be read.
@@ -106,73 +108,6 @@ impl Subscription {
             timed: key.is_multiple_of(SAMPLE),
             ended: None,
         })
-    }
-
-    /// Moves to where the client left off, if that can be had, and prepares what the client reads first.
-    pub(super) async fn begin(mut self, from: Option<EventId>) -> Result<Self, Refused> {
-        let refused = match from {
-            Some(from) => self.resume(from).await?,
-            None => None,
-        };
-        let resumed = from.is_some() && refused.is_none();
-        let here = EventId::new(self.generation, self.cursor);
-        let mut opening = BytesMut::from(self.shared.retry());
-        opening.extend_from_slice(&frame::connected(here, resumed));
-        if let Some(reason) = refused {
-            opening.extend_from_slice(&self.shared.reset(reason, here));
-        }
-        if resumed {
-            self.shared.resumed.fetch_add(1, Ordering::Relaxed);
-        }
-        self.told = self.cursor;
-        self.behind().opening = Some(opening.freeze());
-        Ok(self)
-    }
-
-    async fn resume(&mut self, from: EventId) -> Result<Option<ResetReason>, Refused> {
-        let (source, judged) = if from.generation < self.generation {
-            (Source::Ring, Ok(Some(ResetReason::Generation)))
-        } else if from > EventId::new(self.generation, self.cursor) {
-            (Source::Log, self.judge_ahead(from).await)
-        } else if self.has_lost(from.position) {
-            (Source::Log, self.judge_behind(from.position).await)
-        } else {
-            (Source::Ring, Ok(None))
-        };
-        let outcome = match judged {
-            Ok(None) => Outcome::Resumed,
-            Ok(Some(_)) => Outcome::Reset,
-            Err(_) => Outcome::Refused,
-        };
-        METRICS.streams.came_back(source, outcome);
-        if outcome == Outcome::Resumed {
-            self.cursor = from.position;
-            self.behind().returning = true;
-        }
-        judged
-    }
-
-    /// Whether something that is wanted has left the ring.
-    fn has_lost(&self, after: Position) -> bool {
-        matches!(self.shared.ring().take(after, &self.filter, 0), Taken::Behind)
-    }
-
-    /// This node may be a moment behind the one that the client comes from.
-    async fn judge_ahead(&mut self, from: EventId) -> Result<Option<ResetReason>, Refused> {
-        let extent = self.shared.pages.history().extent().await?;
-        if EventId::new(extent.generation, extent.head) < from {
-            return Ok(Some(ResetReason::Generation));
-        }
-        if from.generation > self.generation { Err(Refused::Behind) } else { Ok(None) }
-    }
-
-    async fn judge_behind(&mut self, from: Position) -> Result<Option<ResetReason>, Refused> {
-        let page = self.shared.pages.after(from).await?;
-        if from < page.extent.floor {
-            return Ok(Some(ResetReason::Expired));
-        }
-        self.turn_to(page);
-        Ok(None)
     }
 
     fn behind(&mut self) -> &mut Behind {
