@@ -56,6 +56,7 @@ impl Node {
             hub: self.hub.clone(),
             health: self.health.clone(),
             limits: settings.http.limits(),
+            page_bytes: settings.http.page_bytes(),
             rooms: settings.streams.max_rooms,
             body_timeout: settings.edge.body_timeout,
             apart: settings.http.admin_port.is_some(),

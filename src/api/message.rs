@@ -95,6 +95,8 @@ pub(super) struct MessageApi {
     pub hub: Hub,
     /// How large a message may be.
     pub limits: Limits,
+    /// The most bytes of content in a page, if it is not one message that has more.
+    pub page_bytes: usize,
 }
 
 #[OpenApi(tag = "Tag::Message")]
@@ -106,7 +108,7 @@ impl MessageApi {
         caller: Caller,
         /// Where the last page ended (its `next_cursor`), or an RFC 3339 timestamp: only messages older than that.
         cursor: Query<Option<String>>,
-        /// How many messages to return.
+        /// How many messages to return; a page of long ones ends before, and `has_more` says so.
         #[oai(default = "page_size", validator(minimum(value = "1"), maximum(value = "100")))]
         limit: Query<u64>,
         /// Only messages of this room; without it, of all that the token allows, if it names them.
@@ -121,9 +123,10 @@ impl MessageApi {
         let within = within(&caller, room.0)?;
         // Before the page is read: whatever the page lacks comes after this position.
         let position = self.hub.head().to_string();
-        let query = store::Query { after, within, sender_id: sender_id.0, limit: limit.0 as i64 + 1 };
-        let messages = self.store.page(&query).await?;
-        Ok(Listed::Page(Wire(MessagePage::cut(messages, limit.0 as usize)), position))
+        let query =
+            store::Query { after, within, sender_id: sender_id.0, limit: limit.0 as usize, bytes: self.page_bytes };
+        let page = self.store.page(&query).await?;
+        Ok(Listed::Page(Wire(page.into()), position))
     }
 
     /// Write a message.
@@ -229,11 +232,8 @@ fn within(caller: &Caller, room: Option<String>) -> Result<Within, ApiError> {
     }
 }
 
-impl MessagePage {
-    /// Cuts off the one message that was read only to know that there are more.
-    fn cut(mut messages: Vec<Message>, limit: usize) -> Self {
-        let has_more = messages.len() > limit;
-        messages.truncate(limit);
+impl From<store::Page> for MessagePage {
+    fn from(store::Page { messages, has_more }: store::Page) -> Self {
         let last = messages.last().filter(|_| has_more);
         let next_cursor = last.map(|last| Cursor { created_date: last.created_date, id: Some(last.id) }.to_string());
         Self { messages, next_cursor, has_more }

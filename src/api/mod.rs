@@ -42,6 +42,8 @@ pub struct Parts {
     pub health: Health,
     /// How large a message may be.
     pub limits: Limits,
+    /// The most bytes of content in a page of messages, if it is not one message that has more.
+    pub page_bytes: usize,
     /// The most rooms in one stream's filter.
     pub rooms: usize,
     /// How long the body of a request may take.
@@ -75,8 +77,8 @@ type Outer = (message::MessageApi, stream::StreamApi, health::HealthApi);
 type Inner = (health::ReportApi, metrics::MetricsApi);
 
 fn outer(parts: &Parts) -> Outer {
-    let Parts { store, hub, health, limits, rooms, once, streams, .. } = parts.clone();
-    let message = message::MessageApi { store, once, hub: hub.clone(), limits };
+    let Parts { store, hub, health, limits, page_bytes, rooms, once, streams, .. } = parts.clone();
+    let message = message::MessageApi { store, once, hub: hub.clone(), limits, page_bytes };
     (message, stream::StreamApi { hub, rooms, streams }, health::HealthApi { health })
 }
 

@@ -31,9 +31,18 @@ pub struct HttpSettings {
     /// The longest content of a message: large enough for any text a person reads
     #[arg(long, env, default_value = "1MiB", value_parser = bytes)]
     pub max_content: ByteSize,
+
+    /// The most bytes of content in a page of messages, or one message: a page is in memory until its reader has taken it
+    #[arg(long, env, default_value = "4MiB", value_parser = bytes)]
+    pub max_page: ByteSize,
 }
 
 impl HttpSettings {
+    /// The most bytes of content in a page of messages, if it is not one message that has more.
+    pub fn page_bytes(&self) -> usize {
+        size(self.max_page)
+    }
+
     /// How large a message may be.
     pub fn limits(&self) -> Limits {
         Limits { content_bytes: size(self.max_content) }

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use poem_openapi::types::MaybeUndefined;
+use sqlx::{FromRow, Row, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{Store, StoreError};
@@ -20,7 +21,9 @@ pub struct Query {
     /// Only this sender.
     pub sender_id: Option<Uuid>,
     /// The most messages.
-    pub limit: i64,
+    pub limit: usize,
+    /// The most bytes of content, if it is not one message that has more.
+    pub bytes: usize,
 }
 
 /// Which rooms a page is made of.
@@ -43,41 +46,82 @@ pub struct Seen {
     pub sender_id: Uuid,
 }
 
+/// A page of messages.
+#[derive(Debug)]
+pub struct Page {
+    /// The messages, newest first.
+    pub messages: Vec<Message>,
+    /// Whether there are older ones.
+    pub has_more: bool,
+}
+
+/// A statement for a page: of what is chosen so ($1 to $3 are its place and number), newest first, as much as there is room
+/// for in $4 bytes, and one message at least. With each comes how many were chosen. The lengths of large texts are had
+/// without reading them.
+macro_rules! page {
+    ($chosen:literal) => {
+        concat!(
+            "select id, room, content, file, created_date, updated_date, sender_id, chosen from (
+                 select *, count(*) over () as chosen, sum(octet_length(content)) over (
+                     order by created_date desc, id desc rows between unbounded preceding and current row) as bytes
+                 from (",
+            $chosen,
+            ") as chosen) as page
+             where bytes <= $4 or bytes = octet_length(content)
+             order by created_date desc, id desc"
+        )
+    };
+}
+
 // One text per shape, so that each has a plan with its own index.
-const PAGE: &str = "select id, room, content, file, created_date, updated_date, sender_id from messages
-     where (created_date, id) < ($1, $2)
-     order by created_date desc, id desc limit $3";
-const PAGE_ROOM: &str = "select id, room, content, file, created_date, updated_date, sender_id from messages
-     where (created_date, id) < ($1, $2) and room = $4
-     order by created_date desc, id desc limit $3";
-const PAGE_SENDER: &str = "select id, room, content, file, created_date, updated_date, sender_id from messages
-     where (created_date, id) < ($1, $2) and sender_id = $4
-     order by created_date desc, id desc limit $3";
-const PAGE_BOTH: &str = "select id, room, content, file, created_date, updated_date, sender_id from messages
-     where (created_date, id) < ($1, $2) and room = $4 and sender_id = $5
-     order by created_date desc, id desc limit $3";
+const PAGE: &str =
+    page!("select * from messages where (created_date, id) < ($1, $2) order by created_date desc, id desc limit $3");
+const PAGE_ROOM: &str = page!(
+    "select * from messages where (created_date, id) < ($1, $2) and room = $5
+     order by created_date desc, id desc limit $3"
+);
+const PAGE_SENDER: &str = page!(
+    "select * from messages where (created_date, id) < ($1, $2) and sender_id = $5
+     order by created_date desc, id desc limit $3"
+);
+const PAGE_BOTH: &str = page!(
+    "select * from messages where (created_date, id) < ($1, $2) and room = $5 and sender_id = $6
+     order by created_date desc, id desc limit $3"
+);
 // One range of the index for each room, however many messages lie between those of the rooms.
-const PAGE_ROOMS: &str = "select m.id, m.room, m.content, m.file, m.created_date, m.updated_date, m.sender_id
-     from unnest($4::text[]) as one(room) cross join lateral (
-         select id, room, content, file, created_date, updated_date, sender_id from messages
-         where (created_date, id) < ($1, $2) and room = one.room
+const PAGE_ROOMS: &str = page!(
+    "select m.* from unnest($5::text[]) as one(room) cross join lateral (
+         select * from messages where (created_date, id) < ($1, $2) and room = one.room
          order by created_date desc, id desc limit $3) as m
-     order by m.created_date desc, m.id desc limit $3";
-const PAGE_ROOMS_SENDER: &str = "select id, room, content, file, created_date, updated_date, sender_id from messages
-     where (created_date, id) < ($1, $2) and room = any($4) and sender_id = $5
-     order by created_date desc, id desc limit $3";
+     order by m.created_date desc, m.id desc limit $3"
+);
+const PAGE_ROOMS_SENDER: &str = page!(
+    "select * from messages where (created_date, id) < ($1, $2) and room = any($5) and sender_id = $6
+     order by created_date desc, id desc limit $3"
+);
+
+impl Page {
+    fn of(rows: Vec<PgRow>, limit: usize) -> sqlx::Result<Self> {
+        let chosen: i64 = rows.first().map(|row| row.try_get("chosen")).transpose()?.unwrap_or_default();
+        let messages: Vec<_> = rows.iter().take(limit).map(Message::from_row).collect::<sqlx::Result<_>>()?;
+        let has_more = chosen > messages.len() as i64;
+        Ok(Self { messages, has_more })
+    }
+}
 
 impl Store {
     /// The messages that match, newest first.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn page(&self, query: &Query) -> Result<Vec<Message>, StoreError> {
+    pub async fn page(&self, query: &Query) -> Result<Page, StoreError> {
         let (before, id) = match query.after {
             Some(Cursor { created_date, id }) => (created_date, id.unwrap_or(i64::MIN)),
             None => (DateTime::<Utc>::MAX_UTC.min(END_OF_TIME), i64::MAX),
         };
-        let of = |text| sqlx::query_as(text).bind(before).bind(id).bind(query.limit);
+        // One more than is wanted, only to know that it is there.
+        let (wanted, bytes) = (query.limit as i64 + 1, i64::try_from(query.bytes).unwrap_or(i64::MAX));
+        let of = |text| sqlx::query(text).bind(before).bind(id).bind(wanted).bind(bytes);
         let rows = match (&query.within, query.sender_id) {
             (Within::Everything, None) => of(PAGE),
             (Within::Everything, Some(sender)) => of(PAGE_SENDER).bind(sender),
@@ -86,7 +130,8 @@ impl Store {
             (Within::Rooms(rooms), None) => of(PAGE_ROOMS).bind(rooms),
             (Within::Rooms(rooms), Some(sender)) => of(PAGE_ROOMS_SENDER).bind(rooms).bind(sender),
         };
-        self.in_time(rows.fetch_all(&self.http)).await
+        let rows = async { Page::of(rows.fetch_all(&self.http).await?, query.limit) };
+        self.in_time(rows).await
     }
 
     /// One message, if it is there.

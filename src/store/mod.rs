@@ -22,7 +22,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-pub use messages::{Query, Seen, Within};
+pub use messages::{Page, Query, Seen, Within};
 pub use posts::{Share, Together};
 pub use retention::{Keep, Trimmed};
 pub use tick::{Cut, Head};

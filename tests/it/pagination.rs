@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Events, Node, SENDER, World, message, until};
+use crate::support::{Answer, Events, Node, SENDER, World, message, message_in, until};
 
 #[tokio::test]
 async fn the_newest_come_first_twenty_at_a_time() {
@@ -231,4 +231,28 @@ async fn up_to(stream: &mut Events, last: &str) -> Vec<String> {
         contents.push(stream.next().await.content());
     }
     contents
+}
+
+#[tokio::test]
+async fn a_page_of_long_messages_ends_before_its_number_is_reached() {
+    let world = World::new().await;
+    let node = world.node_with(&[("MAX_PAGE", "1000B"), ("MAX_CONTENT", "5000B")]).await;
+    let lengths = [300, 300, 300, 300, 5000, 999, 1, 1, 300, 300];
+    for length in lengths {
+        node.say(message_in("a", &"x".repeat(length))).await;
+        node.say(message_in("b", "not of these")).await;
+    }
+    for filter in ["&room=a", &format!("&room=a&sender_id={SENDER}")] {
+        let (mut pages, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = node.get(&format!("/message?limit=100{filter}{cursor}")).await.body;
+            let contents = page["messages"].as_array().unwrap().iter();
+            pages.push(contents.map(|message| message["content"].as_str().unwrap().len()).collect::<Vec<_>>());
+            assert_eq!(page["has_more"].as_bool().unwrap(), page["next_cursor"].is_string(), "{page}");
+            let Some(next) = page["next_cursor"].as_str() else { break };
+            cursor = format!("&cursor={next}");
+        }
+        // Newest first; the one that is longer than a page has its own.
+        assert_eq!(pages, [vec![300, 300, 1, 1], vec![999], vec![5000], vec![300, 300, 300], vec![300]], "{filter}");
+    }
 }
