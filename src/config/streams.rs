@@ -16,7 +16,7 @@ pub struct StreamSettings {
     #[arg(long, env, default_value_t = 64)]
     pub max_rooms: usize,
 
-    /// The most streams on this node: each takes a descriptor and 1 KiB, over HTTP/2 25 KiB
+    /// The most streams on this node: each takes a descriptor and 1 KiB, over HTTP/2 or TLS 30 KiB
     #[arg(long, env, default_value_t = 50_000)]
     pub max_streams: usize,
 

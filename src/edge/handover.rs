@@ -1,6 +1,6 @@
 //! The handover: a stream leaves the HTTP library, and lives on as a socket and its events.
 //!
-//! Whatever serves HTTP keeps buffers, a task and timers for each connection: some 25 KiB, for a stream that only ever
+//! Whatever serves HTTP keeps buffers, a task and timers for each connection: some 30 KiB, for a stream that only ever
 //! writes. So the endpoint answers with an [`Offer`]. The edge takes the events out of it where the connection is plain
 //! HTTP/1.1, writes the head itself, and gives both to a writer; where it does not (HTTP/2, or an earlier answer is
 //! still on its way), the body of the answer takes them.
