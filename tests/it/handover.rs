@@ -49,7 +49,8 @@ async fn a_connection_that_served_other_requests_becomes_a_stream() {
 
 #[tokio::test]
 async fn who_asks_for_a_stream_before_it_has_read_the_answer_before_gets_both_whole() {
-    let (_world, node) = World::with_node().await;
+    let world = World::new().await;
+    let node = world.node_with(&[("MAX_PAGE", "16MiB")]).await;
     let large = "large ".repeat(150_000);
     for _ in 0..8 {
         node.say(message(&large)).await;
