@@ -13,7 +13,7 @@
 //! [`intake`] takes them on every node, and fills holes from the log →
 //! [`hub`] keeps them as ready [`frame`]s and wakes whom they concern →
 //! [`api`] offers each subscription as the answer to `GET /stream` →
-//! [`edge`] writes it: by threads of its own, straight to the sockets, or as the body of an answer (HTTP/2).
+//! [`edge`] writes it: by threads of its own, straight to the sockets, or as the body of an answer (HTTP/2, TLS).
 //!
 //! # The route of a canary
 //!
