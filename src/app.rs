@@ -20,6 +20,7 @@ use crate::{
     listen::Listeners,
     redis::{self, Line, Redis},
     relay::Relay,
+    session::Sessions,
     store::{Store, StoreError},
 };
 
@@ -34,6 +35,7 @@ struct Node {
     hub: Hub,
     intake: Intake,
     relay: Relay,
+    sessions: Sessions,
     health: Health,
     auth: Auth,
 }
@@ -47,13 +49,16 @@ impl Node {
         let relay = Relay::new(store.clone(), redis.clone(), settings.feed.options(name()));
         let health = Health::new(store.clone(), hub.clone(), intake.status(), relay.status());
         let auth = settings.identity.auth()?;
-        Ok(Self { store, redis, line, hub, intake, relay, health, auth })
+        let sessions = Sessions::new(&redis, store.clone(), settings.sessions());
+        Ok(Self { store, redis, line, hub, intake, relay, sessions, health, auth })
     }
 
     fn api(&self, settings: &Settings) -> api::Parts {
         api::Parts {
             store: self.store.clone(),
             hub: self.hub.clone(),
+            sessions: self.sessions.clone(),
+            session_limits: settings.sessions.limits(),
             health: self.health.clone(),
             limits: settings.http.limits(),
             page_bytes: settings.http.page_bytes(),
@@ -113,6 +118,7 @@ pub async fn run(
         tracing::warn!("anyone may read and write all messages: no token is asked for (see JWT_SECRET)");
     }
     let (api, hub, health) = (node.api(settings), node.hub.clone(), node.health.clone());
+    let sessions = node.sessions.clone();
     let (feed, tasks) = feed(node, settings);
     if let Some(listener) = listeners.admin {
         let admin = edge::serve_few(listener, api::admin(&health));
@@ -123,7 +129,8 @@ pub async fn run(
     edge::ask_for_descriptors(settings.edge.max_connections);
     ready();
     let stopped = stopped(stop, health, settings.edge.drain_delay);
-    let leave = hub.close(settings.streams.drain);
+    let drain = settings.streams.drain;
+    let leave = async { drop(tokio::join!(hub.close(drain), sessions.close(drain))) };
     let served = edge::serve(listeners.clients, edge, api::routes(api), stopped, leave).await;
 
     // Only now: until the last stream had gone, changes were still to be had.
@@ -139,6 +146,7 @@ fn feed(node: Node, settings: &Settings) -> (CancellationToken, TaskTracker) {
     let bus = redis::subscribe(node.redis, stop.clone());
     tasks.spawn(node.intake.run(bus, stop.clone()));
     tasks.spawn(node.relay.run(stop.clone()));
+    tasks.spawn(node.sessions.run(stop.clone()));
     let (hub, every) = (node.hub.clone(), settings.streams.keep_alive);
     tasks.spawn(stop.clone().run_until_cancelled_owned(async move { hub.keep_alive(every).await }));
     tasks.spawn(stop.clone().run_until_cancelled_owned(async move { node.hub.expire().await }));

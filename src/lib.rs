@@ -105,6 +105,8 @@ pub mod network;
 pub mod quota;
 pub mod redis;
 pub mod relay;
+pub mod reply;
+pub mod session;
 pub mod store;
 pub mod telemetry;
 pub mod timestamp;

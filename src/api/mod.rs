@@ -14,6 +14,7 @@ mod message;
 mod metrics;
 mod problem;
 mod rights;
+mod session;
 mod stream;
 mod wire;
 
@@ -28,8 +29,11 @@ pub use client::{Proxies, ProxyHeader};
 pub use events::StreamEvent;
 pub use front::{Options as FrontOptions, Origins};
 pub use problem::{FieldError, Problem};
+pub use session::SessionLimits;
 
-use crate::{health::Health, hub::Hub, idempotency::Once, limit::Streams, message::Limits, store::Store};
+use crate::{
+    health::Health, hub::Hub, idempotency::Once, limit::Streams, message::Limits, session::Sessions, store::Store,
+};
 
 /// What every answer depends on.
 #[derive(Clone)]
@@ -38,6 +42,10 @@ pub struct Parts {
     pub store: Store,
     /// Where the feed is.
     pub hub: Hub,
+    /// Replies that are still being written.
+    pub sessions: Sessions,
+    /// What a producer of one may bring at once.
+    pub session_limits: SessionLimits,
     /// How the node is.
     pub health: Health,
     /// How large a message may be.

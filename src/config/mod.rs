@@ -9,6 +9,7 @@ mod http;
 mod identity;
 mod limits;
 mod log;
+mod sessions;
 mod streams;
 mod traces;
 mod values;
@@ -25,12 +26,13 @@ pub use identity::{IdentitySettings, Secret};
 pub(crate) use identity::{pattern, secret};
 pub use limits::LimitSettings;
 pub use log::{LogFormat, LogSettings};
+pub use sessions::SessionSettings;
 pub use streams::StreamSettings;
 pub use traces::TraceSettings;
 pub(crate) use values::span;
 use values::{postgres, redis};
 
-use crate::{store, telemetry};
+use crate::{session, store, telemetry};
 
 /// Where PostgreSQL and Redis are.
 #[derive(Clone, Args)]
@@ -82,6 +84,9 @@ pub struct Settings {
     /// What streams may be.
     #[command(flatten)]
     pub streams: StreamSettings,
+    /// What sessions may be.
+    #[command(flatten)]
+    pub sessions: SessionSettings,
     /// How PostgreSQL is used.
     #[command(flatten)]
     pub database: DatabaseSettings,
@@ -100,6 +105,11 @@ impl Settings {
     /// How to reach PostgreSQL.
     pub fn store(&self, links: &Links) -> store::Options {
         self.database.options(links, self.feed.max_event_content)
+    }
+
+    /// How sessions behave.
+    pub fn sessions(&self) -> session::Options {
+        self.sessions.options(self.streams.keep_alive, self.streams.retry, self.streams.write_bytes)
     }
 
     /// What is logged and traced.

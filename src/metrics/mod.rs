@@ -11,6 +11,7 @@ mod feed;
 mod http;
 mod process;
 mod readings;
+mod sessions;
 mod streams;
 mod tally;
 
@@ -29,6 +30,7 @@ pub use feed::{Feed, Posts, Stage};
 pub use http::Http;
 pub use process::Process;
 pub use readings::Readings;
+pub use sessions::Sessions;
 pub use streams::{Outcome, Source, Streams};
 pub use tally::delivered;
 
@@ -59,6 +61,8 @@ pub struct Metrics {
     pub http: Http,
     /// Streams.
     pub streams: Streams,
+    /// Sessions.
+    pub sessions: Sessions,
     /// Changes on their way.
     pub feed: Feed,
     /// Posts that are written together.
@@ -86,6 +90,7 @@ impl Metrics {
             ),
             http: Http::new(&mut to),
             streams: Streams::new(&mut to),
+            sessions: Sessions::new(&mut to),
             feed: Feed::new(&mut to),
             posts: Posts::new(&mut to),
             registry: to,

@@ -1,13 +1,16 @@
-//! All Redis: the fast road from the relay to every node, and what nodes count and remember together for a while.
+//! All Redis: the fast road from the relay to every node, what nodes count and remember together for a while, and the
+//! logs of replies that are still being written.
 //!
 //! Redis may lose any message, and all it holds. Positions show a message that is lost, and the log repairs it; a
 //! budget that is lost is full again, a key that is lost is a new one. Nothing here tries harder.
 
+pub mod bells;
 mod bus;
 mod limit;
 mod line;
 mod memory;
 mod publish;
+pub mod session;
 
 use std::time::Duration;
 

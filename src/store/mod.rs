@@ -11,6 +11,7 @@ mod log;
 mod messages;
 mod posts;
 mod retention;
+mod session;
 mod tick;
 mod usage;
 mod vitals;

@@ -1,0 +1,213 @@
+//! Bells: each open session has one, and it rings on every node where someone listens, whenever there is something to
+//! look at.
+//!
+//! One connection carries the bells of all sessions; who listens is subscribed when the first one does, and no longer
+//! than the last. A ring says nothing but "look", so it may come too often; and it must not be missed where there is
+//! something to see. What comes before a subscription stands is not heard: so it rings when it stands. When the
+//! connection is lost it rings too, and again when there is another. A connection can go deaf without an error: the
+//! relay's heartbeat, which comes twice a second, tells.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use ::redis::aio::{PubSubSink, PubSubStream};
+use futures_util::StreamExt;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{Redis, RedisError, TIMEOUT, publish::HEARTBEAT, session};
+
+/// Silence after which the connection is taken for deaf: three heartbeats.
+const SILENCE: Duration = Duration::from_millis(1500);
+
+/// How long to wait before trying again.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// The most bells that are subscribed to with one command.
+const TOGETHER: usize = 256;
+
+/// The bells of all sessions; a cheap handle.
+#[derive(Clone)]
+pub struct Bells(Arc<Inner>);
+
+struct Inner {
+    redis: Redis,
+    /// Never held across an await.
+    listeners: Mutex<Listeners>,
+    /// Someone has come, or the last one has gone.
+    wishes: Notify,
+}
+
+#[derive(Default)]
+struct Listeners {
+    bells: HashMap<Uuid, (watch::Sender<()>, usize)>,
+    /// Sessions for which someone has come or gone since they were looked at.
+    changed: HashSet<Uuid>,
+}
+
+/// One listener to a session's bell.
+pub struct Bell {
+    bells: Bells,
+    id: Uuid,
+    rung: watch::Receiver<()>,
+}
+
+impl Bells {
+    /// Bells; none rings until they are [run](Self::run).
+    pub fn new(redis: Redis) -> Self {
+        Self(Arc::new(Inner { redis, listeners: Mutex::default(), wishes: Notify::new() }))
+    }
+
+    /// Listens to the bell of a session. It rings for the first time when it can be heard.
+    pub fn listen(&self, id: Uuid) -> Bell {
+        let mut listeners = self.listeners();
+        let (bell, count) = listeners.bells.entry(id).or_insert_with(|| (watch::Sender::new(()), 0));
+        *count += 1;
+        let (rung, first) = (bell.subscribe(), *count == 1);
+        if first {
+            listeners.changed.insert(id);
+            self.0.wishes.notify_one();
+        }
+        drop(listeners);
+        Bell { bells: self.clone(), id, rung }
+    }
+
+    /// Carries the bells, until `stop`.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut trouble = false;
+        let carry = async {
+            loop {
+                if let Err(error) = self.carry(&mut trouble).await
+                    && !std::mem::replace(&mut trouble, true)
+                {
+                    tracing::warn!(%error, "no bell can be heard; sessions are looked at now and then");
+                }
+                self.ring_all();
+                tokio::time::sleep(PAUSE).await;
+            }
+        };
+        stop.run_until_cancelled(carry).await;
+    }
+
+    async fn carry(&self, trouble: &mut bool) -> Result<(), Deaf> {
+        let (mut sink, mut stream) = tokio::time::timeout(TIMEOUT, self.connect()).await??;
+        let mut subscribed = HashSet::new();
+        {
+            let mut listeners = self.listeners();
+            let all: Vec<Uuid> = listeners.bells.keys().copied().collect();
+            listeners.changed.extend(all);
+        }
+        self.0.wishes.notify_one();
+        loop {
+            tokio::select! {
+                message = tokio::time::timeout(SILENCE, stream.next()) => {
+                    let message = message.map_err(|_| Deaf::Silent)?.ok_or(Deaf::Closed)?;
+                    if std::mem::take(trouble) {
+                        tracing::info!("bells can be heard again");
+                    }
+                    if let Some(id) = self.session(message.get_channel_name()) {
+                        self.ring(id);
+                    }
+                }
+                () = self.0.wishes.notified() => self.fulfil(&mut sink, &mut subscribed).await?,
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<(PubSubSink, PubSubStream), RedisError> {
+        let (mut sink, stream) = self.0.redis.client.get_async_pubsub().await?.split();
+        sink.subscribe(self.0.redis.name(HEARTBEAT)).await?;
+        Ok((sink, stream))
+    }
+
+    /// Subscribes to what someone has come for, and gives up what nobody listens to.
+    async fn fulfil(&self, sink: &mut PubSubSink, subscribed: &mut HashSet<Uuid>) -> Result<(), Deaf> {
+        let (come, gone) = self.take_wishes(subscribed);
+        for ids in come.chunks(TOGETHER) {
+            let channels: Vec<String> = ids.iter().map(|id| self.channel(*id)).collect();
+            tokio::time::timeout(TIMEOUT, sink.subscribe(channels)).await?.map_err(RedisError::from)?;
+            subscribed.extend(ids);
+            ids.iter().for_each(|id| self.ring(*id));
+        }
+        for ids in gone.chunks(TOGETHER) {
+            let channels: Vec<String> = ids.iter().map(|id| self.channel(*id)).collect();
+            tokio::time::timeout(TIMEOUT, sink.unsubscribe(channels)).await?.map_err(RedisError::from)?;
+            ids.iter().for_each(|id| _ = subscribed.remove(id));
+        }
+        Ok(())
+    }
+
+    fn take_wishes(&self, subscribed: &HashSet<Uuid>) -> (Vec<Uuid>, Vec<Uuid>) {
+        let mut listeners = self.listeners();
+        let changed = std::mem::take(&mut listeners.changed);
+        let (wanted, unwanted): (Vec<_>, Vec<_>) = changed.into_iter().partition(|id| listeners.bells.contains_key(id));
+        let come = wanted.into_iter().filter(|id| !subscribed.contains(id)).collect();
+        (come, unwanted.into_iter().filter(|id| subscribed.contains(id)).collect())
+    }
+
+    fn channel(&self, id: Uuid) -> String {
+        self.0.redis.name(&session::bell(id))
+    }
+
+    fn session(&self, channel: &str) -> Option<Uuid> {
+        let (_, rest) = channel.split_once("session:{")?;
+        rest.split_once('}')?.0.parse().ok()
+    }
+
+    fn ring(&self, id: Uuid) {
+        if let Some((bell, _)) = self.listeners().bells.get(&id) {
+            bell.send_replace(());
+        }
+    }
+
+    fn ring_all(&self) {
+        self.listeners().bells.values().for_each(|(bell, _)| _ = bell.send_replace(()));
+    }
+
+    fn listeners(&self) -> MutexGuard<'_, Listeners> {
+        // No code panics under this lock.
+        self.0.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Bell {
+    /// Waits until it rings; what rang before the last [`hush`](Self::hush) does not count.
+    pub async fn rung(&mut self) {
+        // The sender lives as long as anyone listens.
+        let _ = self.rung.changed().await;
+    }
+
+    /// From here on a ring counts. To be called before one looks: what changes while one looks, rings again.
+    pub fn hush(&mut self) {
+        self.rung.borrow_and_update();
+    }
+}
+
+impl Drop for Bell {
+    fn drop(&mut self) {
+        let mut listeners = self.bells.listeners();
+        let Some((_, count)) = listeners.bells.get_mut(&self.id) else { return };
+        *count -= 1;
+        if *count == 0 {
+            listeners.bells.remove(&self.id);
+            listeners.changed.insert(self.id);
+            self.bells.0.wishes.notify_one();
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Deaf {
+    #[error(transparent)]
+    Redis(#[from] RedisError),
+    #[error("Redis did not answer in time")]
+    Timeout(#[from] tokio::time::error::Elapsed),
+    #[error("Redis closed the subscription")]
+    Closed,
+    #[error("no heartbeat for {}s", SILENCE.as_secs_f64())]
+    Silent,
+}

@@ -1,0 +1,293 @@
+//! The reply: a text that is still being written, as Redis, the engine and HTTP agree on it.
+//!
+//! A session is the life of one reply. Its text comes in chunks, numbered from 0; the head is the last of those that are
+//! there without a hole before it. When the last chunk is among them the session is sealed, its text becomes one
+//! message, and it is completed. Or it fails, or somebody cancels it. What is over never changes again.
+
+use std::{fmt, str::FromStr};
+
+use chrono::{DateTime, Utc};
+use poem_openapi::Enum;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// The number of a chunk, from 0.
+pub type ChunkId = u64;
+
+/// Where a session is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Enum)]
+#[serde(rename_all = "snake_case")]
+#[oai(rename_all = "snake_case")]
+pub enum State {
+    /// Nothing has come yet.
+    Created,
+    /// Chunks come; or all have come, and their text is about to become a message.
+    Streaming,
+    /// It is a message.
+    Completed,
+    /// It will not be a message; the reason is told.
+    Failed,
+    /// Somebody has cancelled it; what was there may be a message.
+    Cancelled,
+}
+
+impl State {
+    /// Whether nothing changes any more.
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
+    }
+
+    /// The name, as Redis, JSON and metrics have it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Streaming => "streaming",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// Why a session failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Enum)]
+#[serde(rename_all = "snake_case")]
+#[oai(rename_all = "snake_case")]
+pub enum Reason {
+    /// Nothing was heard of its producer for too long.
+    ProducerTimeout,
+    /// A chunk did not come, though later ones had.
+    MissingChunk,
+    /// It was open for too long.
+    MaxAge,
+    /// The model refused, or its answer broke off.
+    UpstreamError,
+    /// The model was silent for too long.
+    UpstreamTimeout,
+    /// The whole text was there, and could not be written.
+    PersistFailed,
+    /// The node that asked the model had to go.
+    NodeShutdown,
+    /// There was no text.
+    Empty,
+    /// Nothing is known of it any more.
+    Expired,
+}
+
+impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 9] = [
+        Self::ProducerTimeout,
+        Self::MissingChunk,
+        Self::MaxAge,
+        Self::UpstreamError,
+        Self::UpstreamTimeout,
+        Self::PersistFailed,
+        Self::NodeShutdown,
+        Self::Empty,
+        Self::Expired,
+    ];
+
+    /// The name, as Redis, JSON and metrics have it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ProducerTimeout => "producer_timeout",
+            Self::MissingChunk => "missing_chunk",
+            Self::MaxAge => "max_age",
+            Self::UpstreamError => "upstream_error",
+            Self::UpstreamTimeout => "upstream_timeout",
+            Self::PersistFailed => "persist_failed",
+            Self::NodeShutdown => "node_shutdown",
+            Self::Empty => "empty",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// The word is none of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a word of a session's")]
+pub struct BadWord;
+
+impl FromStr for State {
+    type Err = BadWord;
+
+    /// To everybody but Redis, a sealed session is one that streams.
+    fn from_str(text: &str) -> Result<Self, BadWord> {
+        let all = [Self::Created, Self::Streaming, Self::Completed, Self::Failed, Self::Cancelled];
+        let text = if text == "sealed" { Self::Streaming.name() } else { text };
+        all.into_iter().find(|state| state.name() == text).ok_or(BadWord)
+    }
+}
+
+impl FromStr for Reason {
+    type Err = BadWord;
+
+    fn from_str(text: &str) -> Result<Self, BadWord> {
+        Self::ALL.into_iter().find(|reason| reason.name() == text).ok_or(BadWord)
+    }
+}
+
+/// Where a reader left off, as `id:` and `Last-Event-ID` have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cursor {
+    /// It has seen all chunks up to this one.
+    Chunk(ChunkId),
+    /// It has seen how the session ended.
+    End,
+}
+
+/// What was given is no cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be the id of an earlier event: a number, or `end`")]
+pub struct BadCursor;
+
+/// The `id:` of the event that ends a session.
+pub const END: &str = "end";
+
+impl FromStr for Cursor {
+    type Err = BadCursor;
+
+    fn from_str(text: &str) -> Result<Self, BadCursor> {
+        if text == END {
+            return Ok(Self::End);
+        }
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = digits.then(|| text.parse().ok()).flatten();
+        // A stream of Redis counts to 2^64, and the chunk after this one must have a number too.
+        number.filter(|&number: &ChunkId| number < i64::MAX as u64).map(Self::Chunk).ok_or(BadCursor)
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Chunk(id) => write!(f, "{id}"),
+            Self::End => f.write_str(END),
+        }
+    }
+}
+
+/// A session that is to be opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opening {
+    /// Its id; never used again.
+    pub id: Uuid,
+    /// Who may cancel it, and rotate its token: the `sub` of whoever opened it; empty where nobody is asked who they are.
+    pub owner: String,
+    /// In whose name the reply is written.
+    pub sender: Uuid,
+    /// The room that the message will be in.
+    pub room: String,
+}
+
+/// What a producer brings.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// Chunks in any order; those that are there already are passed over. None at all is a sign of life.
+    pub chunks: Vec<(ChunkId, String)>,
+    /// The number of the last chunk of all, once that is known.
+    pub last: Option<ChunkId>,
+    /// How many tokens the model says the reply has.
+    pub tokens: Option<u64>,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Receipt {
+    /// The state now.
+    pub state: State,
+    /// Whether all chunks are there, and the text waits to become a message.
+    pub sealed: bool,
+    /// How many chunks are there without a hole: the head is the one before.
+    pub count: u64,
+    /// Chunks that were new.
+    pub accepted: u64,
+    /// Chunks that were there already.
+    pub duplicates: u64,
+    /// Chunks that wait for others before them.
+    pub parked: u64,
+}
+
+/// All that is known of a session, but for its text and its producer's token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Its id.
+    pub id: Uuid,
+    /// The state.
+    pub state: State,
+    /// Whether all chunks are there, and the text waits to become a message.
+    pub sealed: bool,
+    /// How many chunks are there without a hole: the head is the one before.
+    pub count: u64,
+    /// Chunks that wait for others before them.
+    pub parked: u64,
+    /// Bytes of all chunks.
+    pub bytes: u64,
+    /// The number of the last chunk, if that is known.
+    pub last: Option<ChunkId>,
+    /// Who may cancel it.
+    pub owner: String,
+    /// In whose name it is written.
+    pub sender: Uuid,
+    /// The room.
+    pub room: String,
+    /// When it was opened.
+    pub created: DateTime<Utc>,
+    /// For how long it has been there, in milliseconds.
+    pub age_ms: u64,
+    /// Why it failed.
+    pub reason: Option<Reason>,
+    /// Of which kind the model's error was.
+    pub kind: Option<String>,
+    /// The chunks that did not come.
+    pub missing: Vec<ChunkId>,
+    /// The message that it became.
+    pub message: Option<i64>,
+    /// Who cancelled it, where that is known.
+    pub by: Option<String>,
+    /// How many tokens the model says the reply has.
+    pub tokens: Option<u64>,
+    /// The nodes where it is read, and by how many.
+    pub readers: Vec<(String, u64)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn every_word_is_read_back() {
+        for state in [State::Created, State::Streaming, State::Completed, State::Failed, State::Cancelled] {
+            assert_eq!(state.name().parse(), Ok(state));
+            assert_eq!(serde_json::to_value(state).unwrap(), state.name());
+        }
+        assert_eq!("sealed".parse(), Ok(State::Streaming));
+        for reason in Reason::ALL {
+            assert_eq!(reason.name().parse(), Ok(reason));
+            assert_eq!(serde_json::to_value(reason).unwrap(), reason.name());
+        }
+        assert_eq!("".parse::<State>(), Err(BadWord));
+        assert_eq!("else".parse::<Reason>(), Err(BadWord));
+    }
+
+    proptest! {
+        #[test]
+        fn a_cursor_is_read_back(id in 0..i64::MAX as u64) {
+            prop_assert_eq!(Cursor::Chunk(id).to_string().parse(), Ok(Cursor::Chunk(id)));
+            prop_assert_eq!(Cursor::End.to_string().parse(), Ok(Cursor::End));
+        }
+
+        #[test]
+        fn only_digits_and_the_end_make_a_cursor(text in "[-+ 0-9a-ed\r\n]{0,21}|end|[0-9]{18,22}") {
+            match text.parse::<Cursor>() {
+                Ok(Cursor::Chunk(id)) => prop_assert_eq!(text.parse(), Ok(id)),
+                Ok(Cursor::End) => prop_assert_eq!(text, "end"),
+                Err(BadCursor) => prop_assert!(text.parse::<i64>().is_err() || !text.bytes().all(|b| b.is_ascii_digit())
+                    || text.parse::<i64>() == Ok(i64::MAX)),
+            }
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! Sessions: replies that are still being written, by a producer that nobody need wait for.
+//!
+//! The text is in Redis, as a log that only grows; a node holds nothing that matters. A producer appends to it, on any
+//! node. Readers [follow] it, on any node: what is there, and then what comes. When the last chunk is there the text
+//! becomes one message ([`write`](self)), and from then on Postgres tells, for ever. Who goes away without a word is
+//! noticed by the [reaper](reap).
+//!
+//! Others keep the text in the process that produces it, and hand it to readers by a handshake, or send it through
+//! pub/sub and put it in order again at the other end; what is lost on such a way is lost for good. Here data is only
+//! ever read from the log, by number. A bell says when to look; a lost one costs a moment.
+//!
+//! The price is a write to Redis for each chunk, and one reading for each node where somebody reads.
+
+mod follow;
+mod reap;
+mod write;
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::Semaphore;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use uuid::Uuid;
+
+pub use follow::{Followed, NotFollowed};
+
+pub use crate::redis::session::{Bounds, NotAppended, NotRotated, Opened, Step};
+use crate::{
+    message::Message,
+    metrics::METRICS,
+    redis::{Away, Line, Redis, bells::Bells, session::Sessions as Logs},
+    reply::{Batch, Opening, Reason, Receipt, Session, State},
+    store::{Store, StoreError},
+};
+
+/// How long a node that stops waits for messages that are just being written: who is not done by then is done by
+/// another one.
+const LAST_WRITES: Duration = Duration::from_secs(2);
+
+/// How sessions behave.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What a session may be.
+    pub bounds: Bounds,
+    /// How often sessions are looked for whose time is up.
+    pub reap: Duration,
+    /// The most messages that are written at the same time.
+    pub writes: usize,
+    /// The most readers on this node.
+    pub readers: usize,
+    /// The most bytes of a session that are kept for its readers.
+    pub tail_bytes: usize,
+    /// The most bytes that are read at once for one who is further behind.
+    pub page_bytes: usize,
+    /// How often a session that is read is looked at without a bell.
+    pub poll: Duration,
+    /// How long anybody waits for Redis.
+    pub patience: Duration,
+    /// How often a silent stream is kept alive.
+    pub keep_alive: Duration,
+    /// How long a client waits before it comes back, half to one and a half times this.
+    pub retry: Duration,
+}
+
+/// A session, wherever it is to be found.
+#[derive(Debug, Clone)]
+pub enum Found {
+    /// Redis knows it.
+    Known(Box<Session>),
+    /// Redis knows nothing of it any more, and it became this message.
+    Written(Box<Message>),
+}
+
+impl Found {
+    /// Its room.
+    pub fn room(&self) -> &str {
+        match self {
+            Self::Known(session) => &session.room,
+            Self::Written(message) => &message.room,
+        }
+    }
+
+    /// In whose name it is written.
+    pub fn sender(&self) -> Uuid {
+        match self {
+            Self::Known(session) => session.sender,
+            Self::Written(message) => message.sender_id,
+        }
+    }
+
+    /// Who opened it, if that is still known; empty where nobody is asked who they are.
+    pub fn owner(&self) -> Option<&str> {
+        match self {
+            Self::Known(session) => Some(&session.owner),
+            Self::Written(_) => None,
+        }
+    }
+}
+
+/// Why sessions cannot be had now. Later they may.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// Redis does not answer.
+    #[error("sessions cannot be reached: {0}")]
+    Away(#[from] Away),
+    /// PostgreSQL does not.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// All sessions; a cheap handle.
+#[derive(Clone)]
+pub struct Sessions(Arc<Inner>);
+
+struct Inner {
+    logs: Logs,
+    bells: Bells,
+    store: Store,
+    options: Options,
+    /// What this node is called where readers are counted.
+    node: String,
+    /// Permits to write messages.
+    writes: Semaphore,
+    /// Those that are being written here. Never held across an await.
+    writing: Mutex<HashSet<Uuid>>,
+    /// What writes them.
+    writers: TaskTracker,
+    /// The node goes away: streams end.
+    closing: CancellationToken,
+    /// Nothing is begun any more.
+    stopped: CancellationToken,
+}
+
+impl Sessions {
+    /// Sessions; nothing is done for them until they are [run](Self::run).
+    pub fn new(redis: &Redis, store: Store, options: Options) -> Self {
+        let line = Line::new(redis.clone(), options.patience);
+        Self(Arc::new(Inner {
+            logs: Logs::new(line, options.bounds.clone()),
+            bells: Bells::new(redis.clone()),
+            store,
+            writes: Semaphore::new(options.writes),
+            node: format!("{:08x}", fastrand::u32(..)),
+            options,
+            writing: Mutex::default(),
+            writers: TaskTracker::new(),
+            closing: CancellationToken::new(),
+            stopped: CancellationToken::new(),
+        }))
+    }
+
+    /// Carries the bells and looks for sessions whose time is up, until `stop`.
+    pub async fn run(self, stop: CancellationToken) {
+        let bells = self.0.bells.clone().run(stop.clone());
+        tokio::join!(bells, stop.run_until_cancelled(self.reap()));
+        self.0.stopped.cancel();
+        self.0.writers.close();
+        let _ = tokio::time::timeout(LAST_WRITES, self.0.writers.wait()).await;
+    }
+
+    /// What this node is called where readers are counted.
+    pub fn node(&self) -> &str {
+        &self.0.node
+    }
+
+    /// Opens a session, whose producer has this token; or finds the same one open. An id that was `chosen` by someone
+    /// may have been used before.
+    ///
+    /// # Errors
+    /// [`SessionError`]; then it may be open or not, and can be opened again.
+    pub async fn open(&self, opening: &Opening, token: &str, chosen: bool) -> Result<Opened, SessionError> {
+        if chosen && self.0.store.reply(opening.id).await?.is_some() {
+            return Ok(Opened::Taken);
+        }
+        let opened = self.0.logs.open(opening, token).await?;
+        if matches!(opened, Opened::New { .. }) {
+            METRICS.sessions.opened.inc();
+        }
+        Ok(opened)
+    }
+
+    /// Appends a batch: all of it, or nothing. Where it was the last, the message is written soon.
+    ///
+    /// # Errors
+    /// [`SessionError`]; then it may be appended or not, and can be appended again.
+    pub async fn append(
+        &self,
+        id: Uuid,
+        token: &str,
+        batch: &Batch,
+    ) -> Result<Result<Receipt, (NotAppended, u64)>, SessionError> {
+        let appended = self.0.logs.append(id, token, batch).await?;
+        if let Ok(receipt) = &appended {
+            METRICS.sessions.appended(receipt);
+            if receipt.sealed {
+                crate::failpoint::pass("sealed");
+                self.write_soon(id);
+            }
+        }
+        Ok(appended)
+    }
+
+    /// Gives the producer another token; how many chunks are there without a hole, and the state.
+    ///
+    /// # Errors
+    /// [`SessionError`].
+    pub async fn rotate(&self, id: Uuid, token: &str) -> Result<Result<(u64, State), NotRotated>, SessionError> {
+        Ok(self.0.logs.rotate(id, token).await?)
+    }
+
+    /// What is known of a session, by whoever knows it.
+    ///
+    /// # Errors
+    /// [`SessionError`]. While Redis is away, a session that became a message is still found.
+    pub async fn find(&self, id: Uuid) -> Result<Option<Found>, SessionError> {
+        let known = self.0.logs.look(id).await;
+        if let Ok(Some(session)) = known {
+            return Ok(Some(Found::Known(session.into())));
+        }
+        match (self.0.store.reply(id).await, known) {
+            (Ok(Some(message)), _) => Ok(Some(Found::Written(message.into()))),
+            (_, Err(away)) => Err(away.into()),
+            (Ok(None), Ok(_)) => Ok(None),
+            (Err(error), Ok(_)) => Err(error.into()),
+        }
+    }
+
+    /// Cancels a session; what is there becomes a message, if that is wanted and there is something. The state then: one
+    /// whose text is whole already is completed.
+    ///
+    /// # Errors
+    /// [`SessionError`].
+    pub async fn cancel(&self, id: Uuid, by: &str, keep: bool) -> Result<Option<State>, SessionError> {
+        match self.0.logs.cancel(id, by, keep).await? {
+            Step::Gone => Ok(None),
+            Step::Over { state, now } => {
+                self.over(state, now, None);
+                Ok(Some(state))
+            }
+            Step::Open(state) => Ok(Some(state)),
+            Step::Sealed => {
+                // Somebody waits for the answer, and it says more when the message is there.
+                self.write(id).await;
+                let session = self.0.logs.look(id).await?;
+                Ok(Some(session.map_or(State::Streaming, |session| session.state)))
+            }
+        }
+    }
+
+    /// Lets a session fail, because of its producer; the `kind` of a model's error is told with it.
+    ///
+    /// # Errors
+    /// [`SessionError`]; then it may have failed or not.
+    pub async fn fail(&self, id: Uuid, reason: Reason, kind: &str) -> Result<(), SessionError> {
+        if let Step::Over { state, now } = self.0.logs.fail(id, reason, kind).await? {
+            self.over(state, now, Some(reason));
+        }
+        Ok(())
+    }
+
+    /// Notes how a session ended, if it did by this.
+    fn over(&self, state: State, now: bool, reason: Option<Reason>) {
+        if now {
+            METRICS.sessions.ended(state, reason);
+        }
+    }
+
+    fn writing(&self) -> std::sync::MutexGuard<'_, HashSet<Uuid>> {
+        // No code panics under this lock.
+        self.0.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

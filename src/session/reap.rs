@@ -1,0 +1,49 @@
+//! The reaper: ends what nobody ends, and takes up what nobody finishes.
+//!
+//! Each open session has a deadline: of silence, of a missing chunk, of age, or of whoever writes its message. Every
+//! node looks for those that are over it. That several find the same one does no harm, since Redis judges it again, and
+//! only the first has anything to do.
+
+use std::time::Duration;
+
+use super::{Sessions, Step};
+use crate::{metrics::METRICS, redis::Away, reply::State};
+
+/// Sessions that are looked at together.
+const TOGETHER: isize = 50;
+
+impl Sessions {
+    /// Reaps, for ever.
+    pub(super) async fn reap(&self) {
+        loop {
+            // Nodes that started together need not look together.
+            let every = self.0.options.reap;
+            tokio::time::sleep(every.mul_f64(0.5) + every.mul_f64(fastrand::f64())).await;
+            if let Err(error) = self.reap_once().await {
+                tracing::debug!(%error, "sessions were not looked at");
+            }
+        }
+    }
+
+    async fn reap_once(&self) -> Result<(), Away> {
+        loop {
+            let (due, open) = self.0.logs.due(TOGETHER).await?;
+            METRICS.sessions.open.set(i64::try_from(open).unwrap_or(i64::MAX));
+            for id in &due {
+                match self.0.logs.reap(*id, false).await? {
+                    Step::Sealed => self.write_soon(*id),
+                    Step::Over { state: state @ State::Failed, now } => {
+                        let reason = self.0.logs.look(*id).await?.and_then(|session| session.reason);
+                        self.over(state, now, reason);
+                    }
+                    Step::Over { .. } | Step::Gone | Step::Open(_) => {}
+                }
+            }
+            if due.len() < TOGETHER.unsigned_abs() {
+                return Ok(());
+            }
+            // Others may have as many; they are not to wait for all of ours.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+}

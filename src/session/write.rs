@@ -1,0 +1,119 @@
+//! Writing: a session whose text is whole becomes one message.
+//!
+//! Whoever sees that it is whole writes it: the node that appended the last chunk, and where that dies, any other. It is
+//! written once all the same, since the session's id is unique in the table: who comes second finds the row. So no step
+//! of this needs to know what has become of the one before it, and it can be done again from the beginning:
+//! read the text, insert the row, say in Redis that it is done.
+
+use std::time::{Duration, Instant};
+
+use uuid::Uuid;
+
+use super::{SessionError, Sessions, Step};
+use crate::{
+    failpoint,
+    message::{Message, NewMessage},
+    metrics::METRICS,
+    reply::{Reason, Session, State},
+    store::StoreError,
+};
+
+/// Pauses between attempts: PostgreSQL may be back at once, or much later.
+const PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// How much of a text is read at once.
+const PIECE: usize = 256 << 10;
+
+impl Sessions {
+    /// Writes the message of a session, without anybody waiting.
+    pub(super) fn write_soon(&self, id: Uuid) {
+        let (this, stopped) = (self.clone(), self.0.stopped.clone());
+        self.0.writers.spawn(async move { stopped.run_until_cancelled(this.write(id)).await });
+    }
+
+    /// Writes the message of a session, if nobody here does so already; again and again, until it is written, or the
+    /// session has failed.
+    pub(super) async fn write(&self, id: Uuid) {
+        if !self.writing().insert(id) {
+            return;
+        }
+        let _done = Done { sessions: self, id };
+        let mut pause = PAUSE;
+        while let Err(error) = self.try_write(id).await {
+            tracing::warn!(session = %id, %error, "the message of a session is not written yet");
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            match self.0.logs.reap(id, true).await {
+                Ok(Step::Sealed) | Err(_) => {}
+                Ok(Step::Over { state, now }) => return self.over(state, now, Some(Reason::PersistFailed)),
+                Ok(Step::Gone | Step::Open(_)) => return,
+            }
+        }
+    }
+
+    async fn try_write(&self, id: Uuid) -> Result<(), SessionError> {
+        // Never closed.
+        let _permit = self.0.writes.acquire().await;
+        let Some(session) = self.0.logs.look(id).await?.filter(|session| session.sealed) else { return Ok(()) };
+        let started = Instant::now();
+        let Session { sender, room, count, .. } = session;
+        let content = self.text(id, count).await?;
+        if content.is_empty() {
+            return self.nothing(id).await;
+        }
+        let new = NewMessage { content, file: None, sender_id: sender, room };
+        let written: Option<Message> = match self.0.store.add_reply(id, &new).await {
+            // It will be no other next time.
+            Err(error @ StoreError::Refused(_)) => {
+                tracing::error!(session = %id, %error, "the message of a session was refused; its text stays in Redis");
+                return self.fail(id, Reason::PersistFailed, "").await;
+            }
+            written => written?,
+        };
+        failpoint::pass("written");
+        let step = self.0.logs.complete(id, written.map(|message| message.id)).await?;
+        failpoint::pass("completed");
+        if let Step::Over { state, now: true } = step {
+            METRICS.sessions.ended(state, None);
+            METRICS.sessions.written(started.elapsed(), Duration::from_millis(session.age_ms));
+        }
+        Ok(())
+    }
+
+    /// A session without any text is no message.
+    async fn nothing(&self, id: Uuid) -> Result<(), SessionError> {
+        match self.0.logs.fail(id, Reason::Empty, "").await? {
+            Step::Over { state: state @ State::Failed, now } => self.over(state, now, Some(Reason::Empty)),
+            Step::Over { state, now } => self.over(state, now, None),
+            Step::Gone | Step::Open(_) | Step::Sealed => {}
+        }
+        Ok(())
+    }
+
+    async fn text(&self, id: Uuid, count: u64) -> Result<String, SessionError> {
+        let (mut text, mut next) = (String::new(), 0);
+        while next < count {
+            let page = self.0.logs.read(id, next, PIECE).await?;
+            if page.texts.is_empty() {
+                // It was written meanwhile, and Redis has thrown it away: looking again will show it.
+                break;
+            }
+            next += page.texts.len() as u64;
+            text.extend(page.texts);
+        }
+        Ok(text)
+    }
+}
+
+/// Nobody writes it here any more.
+struct Done<'a> {
+    sessions: &'a Sessions,
+    id: Uuid,
+}
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.sessions.writing().remove(&self.id);
+    }
+}
