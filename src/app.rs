@@ -130,7 +130,9 @@ pub async fn run(
     ready();
     let stopped = stopped(stop, health, settings.edge.drain_delay);
     let drain = settings.streams.drain;
-    let leave = async { drop(tokio::join!(hub.close(drain), sessions.close(drain))) };
+    let leave = async {
+        tokio::join!(hub.close(drain), sessions.close(drain));
+    };
     let served = edge::serve(listeners.clients, edge, api::routes(api), stopped, leave).await;
 
     // Only now: until the last stream had gone, changes were still to be had.
