@@ -45,6 +45,7 @@ mod retention;
 mod rights;
 mod security;
 mod security_headers;
+mod session_id;
 mod settings;
 mod settings_table;
 mod slow_clients;
