@@ -39,6 +39,7 @@ mod proxy_protocol;
 mod rate_limits;
 mod readme;
 mod ready;
+mod reply;
 mod request_ids;
 mod resume;
 mod retention;
