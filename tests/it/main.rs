@@ -25,6 +25,7 @@ mod large;
 mod layers;
 mod leading;
 mod message;
+mod metric_names;
 mod metrics;
 mod minting;
 mod omitted;
