@@ -61,6 +61,7 @@
 //! | [`idempotency`] | a message that is posted again under its key is written once |
 //! | [`health`] | whether changes come through, stage by stage; how every part of the node is |
 //! | [`api`] | the HTTP contract: resources, who may call, what every answer wears, problems, the OpenAPI document |
+//! | [`chat`] | replies that a model writes: whom they are asked of, and how they come |
 //! | [`edge`] | how connections come in, and how streams are written |
 //! | [`config`], `mistakes` | settings, and all that is wrong with them at once |
 //! | [`app`], [`listen`] | builds the parts, runs them, stops them in order; where it listens |
@@ -83,6 +84,7 @@ pub mod api;
 pub mod app;
 pub mod auth;
 pub mod change;
+pub mod chat;
 pub mod cli;
 pub mod config;
 pub mod cursor;
