@@ -1,0 +1,3 @@
+//! Replies that a model writes.
+
+pub mod model;
