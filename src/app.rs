@@ -10,6 +10,7 @@ use crate::{
     api,
     auth::Auth,
     change::{EventId, History},
+    chat::model::Model,
     config::{Links, Settings},
     edge,
     health::Health,
@@ -47,6 +48,7 @@ impl Node {
         let relay = Relay::new(store.clone(), redis.clone(), settings.feed.options(name()));
         let health = Health::new(store.clone(), hub.clone(), intake.status(), relay.status());
         let auth = settings.identity.auth()?;
+        Model::new(settings.chat.model())?;
         Ok(Self { store, redis, line, hub, intake, relay, health, auth })
     }
 
