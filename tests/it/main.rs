@@ -27,6 +27,7 @@ mod leading;
 mod message;
 mod metrics;
 mod minting;
+mod model;
 mod omitted;
 mod openapi;
 mod oracle;
