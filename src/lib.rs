@@ -73,7 +73,6 @@
 //! | [`health`] | whether changes come through, stage by stage; how every part of the node is |
 //! | [`chat`] | asks a model, and pours its answer into a session |
 //! | [`api`] | the HTTP contract: resources, who may call, what every answer wears, problems, the OpenAPI document |
-//! | [`chat`] | replies that a model writes: whom they are asked of, and how they come |
 //! | [`edge`] | how connections come in, and how streams are written |
 //! | [`config`], `mistakes` | settings, and all that is wrong with them at once |
 //! | [`app`], [`listen`] | builds the parts, runs them, stops them in order; where it listens |

@@ -28,6 +28,7 @@ mod message;
 mod metric_names;
 mod metrics;
 mod minting;
+mod model;
 mod omitted;
 mod openapi;
 mod oracle;

@@ -42,7 +42,7 @@ pub(super) fn body(question: &Question<'_>) -> Value {
 
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-enum Message {
+enum Said {
     ContentBlockDelta {
         delta: Part,
     },
@@ -74,15 +74,15 @@ struct Usage {
 /// What an event says. Only text is text: what the model thinks, or asks tools, comes in fields of other names.
 pub(super) fn read(event: &Event, progress: &mut Progress) -> Result<Option<Delta>, ModelError> {
     match serde_json::from_str(&event.data).map_err(|_| ModelError::Unreadable)? {
-        Message::ContentBlockDelta { delta } => Ok(delta.text.filter(|text| !text.is_empty()).map(Delta::Text)),
-        Message::MessageDelta { delta, usage } => {
+        Said::ContentBlockDelta { delta } => Ok(delta.text.filter(|text| !text.is_empty()).map(Delta::Text)),
+        Said::MessageDelta { delta, usage } => {
             progress.tokens = usage.and_then(|usage| usage.output_tokens).or(progress.tokens);
             progress.reason = delta.stop_reason.map_or(progress.reason, |reason| reason_of(&reason));
             Ok(None)
         }
-        Message::MessageStop => Ok(Some(progress.done())),
-        Message::Error => Err(ModelError::reported(event)),
-        Message::Other => Ok(None),
+        Said::MessageStop => Ok(Some(progress.done())),
+        Said::Error => Err(ModelError::reported(event)),
+        Said::Other => Ok(None),
     }
 }
 

@@ -77,3 +77,25 @@ impl Speech {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(base: &str) -> (String, bool) {
+        let base = (!base.is_empty()).then(|| BaseUrl::new(base).unwrap());
+        let speech = Speech::openai(base.as_ref());
+        let question = Question { model: "m", system: None, turns: &[], max_tokens: 5 };
+        let body = speech.body(&question);
+        assert!(body["max_tokens"] == 5 || body["max_completion_tokens"] == 5);
+        (speech.url(base.as_ref()).into(), body["max_tokens"].is_null())
+    }
+
+    #[test]
+    fn the_inventors_are_where_they_are_and_know_their_own_words() {
+        assert_eq!(at(""), ("https://api.openai.com/v1/chat/completions".to_owned(), true));
+        assert_eq!(at("https://api.openai.com/v2"), ("https://api.openai.com/v2/chat/completions".to_owned(), true));
+        assert_eq!(at("http://ollama/v1"), ("http://ollama/v1/chat/completions".to_owned(), false));
+        assert_eq!(Speech::Anthropic.url(None).as_str(), "https://api.anthropic.com/v1/messages");
+    }
+}
