@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, clippy::unwrap_used, reason = "a test binary has no users, and fails by panicking")]
 mod admin;
 mod bad_requests;
+mod bells;
 mod bus;
 mod capture;
 mod carriers;
