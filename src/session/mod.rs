@@ -197,7 +197,7 @@ impl Sessions {
             METRICS.sessions.appended(receipt);
             if receipt.sealed {
                 crate::failpoint::pass("sealed");
-                self.write_soon(id);
+                drop(self.write_soon(id));
             }
         }
         Ok(appended)
@@ -242,8 +242,8 @@ impl Sessions {
             }
             Step::Open(state) => Ok(Some(state)),
             Step::Sealed => {
-                // Somebody waits for the answer, and it says more when the message is there.
-                self.write(id).await;
+                // Somebody waits for the answer, and it says more when the message is there; but not for ever.
+                let _ = tokio::time::timeout(self.0.options.patience, self.write_soon(id)).await;
                 let session = self.0.logs.look(id).await?;
                 Ok(Some(session.map_or(State::Streaming, |session| session.state)))
             }
