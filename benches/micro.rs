@@ -41,6 +41,7 @@ fn published(position: Position) -> Published {
         created_date: DateTime::<Utc>::UNIX_EPOCH,
         updated_date: None,
         sender_id: Uuid::nil(),
+        session_id: None,
     };
     let change = Change {
         operation: Operation::Insert,

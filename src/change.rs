@@ -145,6 +145,8 @@ pub struct ChangedRow {
     pub updated_date: Option<DateTime<Utc>>,
     /// Who wrote it.
     pub sender_id: Uuid,
+    /// The session whose reply it is; none for what was not written by one.
+    pub session_id: Option<Uuid>,
 }
 
 /// A change with its place in the feed: one flat JSON object.

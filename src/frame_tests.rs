@@ -123,10 +123,12 @@ fn instants() -> impl Strategy<Value = DateTime<Utc>> {
 
 fn rows() -> impl Strategy<Value = ChangedRow> {
     let texts = (texts(), prop::option::of(texts()), any::<bool>(), prop::option::of(texts()));
-    let rest = (any::<i64>(), instants(), prop::option::of(instants()), any::<u128>());
-    (texts, rest).prop_map(|((room, content, content_omitted, file), (id, created_date, updated_date, sender_id))| {
-        let sender_id = uuid::Uuid::from_u128(sender_id);
-        ChangedRow { id, room, content, content_omitted, file, created_date, updated_date, sender_id }
+    let uuids = || any::<u128>().prop_map(uuid::Uuid::from_u128);
+    let dates = (instants(), prop::option::of(instants()));
+    let rest = (any::<i64>(), dates, uuids(), prop::option::of(uuids()));
+    (texts, rest).prop_map(|((room, content, content_omitted, file), (id, dates, sender_id, session_id))| {
+        let (created_date, updated_date) = dates;
+        ChangedRow { id, room, content, content_omitted, file, created_date, updated_date, sender_id, session_id }
     })
 }
 
@@ -180,6 +182,7 @@ fn change(operation: Operation, content: String, room: String) -> Change {
         created_date: at,
         updated_date: None,
         sender_id: uuid::Uuid::nil(),
+        session_id: None,
     };
     let row = (operation != Operation::Truncate).then_some(row);
     Change { operation, row, event_id: EventId::new(3, 42), prev: None, transaction: "778".to_owned(), at }

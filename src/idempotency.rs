@@ -175,6 +175,17 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_a_node_has_remembered_before_there_were_sessions_is_still_read() {
+        let outcome_then = r#"{"id":1,"room":"lobby","content":"","file":null,"created_date":"2026-11-21T04:31:28.548927Z",
+            "updated_date":null,"sender_id":"0c544734-1888-5ee1-94a9-a8334a166413"}"#;
+        let record = Record { digest: String::new(), number: 1, outcome: Some(outcome_then.to_owned()) };
+        let new: NewMessage =
+            serde_json::from_str(r#"{"content":"Hello!","sender_id":"0c544734-1888-5ee1-94a9-a8334a166413"}"#).unwrap();
+        let message = outcome(&record, &new).unwrap();
+        assert_eq!((message.content.as_str(), message.session_id), ("Hello!", None));
+    }
+
     proptest! {
         #[test]
         fn what_is_remembered_gives_the_first_answer_again(
@@ -186,7 +197,8 @@ mod tests {
             let NewMessage { content, file, sender_id, room } = new.clone();
             let created_date = DateTime::from_timestamp_micros(micros).unwrap();
             let content = changed.unwrap_or(content);
-            let message = Message { id, room, content, file, created_date, updated_date: None, sender_id };
+            let (updated_date, session_id) = (None, None);
+            let message = Message { id, room, content, file, created_date, updated_date, sender_id, session_id };
             let record = Record { digest: String::new(), number: id, outcome: Some(brief(&message, &new)) };
             prop_assert_eq!(outcome(&record, &new), Some(message));
         }

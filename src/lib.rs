@@ -42,24 +42,36 @@
 //! slow are the same, but that who comes back goes at a pace until it is at the head. It ends with the token that
 //! opened it.
 //!
+//! # The route of a reply that is still being written
+//!
+//! Its producer opens a session, or [`chat`] does and asks a model → chunks come to [`api`], on any node →
+//! [`session`] hands them to [`redis`], where one script puts them in order, and rings the session's bell →
+//! on each node where somebody reads it, [`session`] reads on in its log, once for all readers →
+//! [`edge`] writes it, as it does streams of the feed. When the last chunk is there, [`session`] writes the text as one
+//! message ([`store`]), and that takes the route of a change. Nothing of the feed knows sessions, but for the number in
+//! the row.
+//!
 //! # The code, in reading order
 //!
 //! | module | what it is |
 //! |---|---|
 //! | [`message`], [`cursor`], [`timestamp`] | a row, a place among rows, an instant: as HTTP and SQL agree on them |
 //! | [`change`], [`frame`] | a change of a row with its position; the same as the bytes of an event |
+//! | [`reply`] | a text that is still being written: what Redis, the engine and HTTP agree on |
 //! | [`network`], [`quota`] | whom an address is counted for; how many of something each may have |
 //! | [`metrics`] | what the node counts, and how old changes are at each stage of their way |
 //! | [`telemetry`] | the log of the process, and its traces |
 //! | [`auth`] | who calls: tokens, and the rights they give |
 //! | [`store`] | all SQL: messages, written in groups; the log, ticks, leadership, bells, retention |
-//! | [`redis`] | all Redis: the bus, the script that publishes each change once, what nodes count and remember |
+//! | [`redis`] | all Redis: the bus, each change published once; sessions and their bells; what nodes count and remember |
 //! | [`relay`] | the leader's work: from the log to positions, from positions to the bus |
 //! | [`hub`] | ring, rooms, subscriptions: from a position to a subscriber |
 //! | [`intake`] | keeps the hub at the head, from the bus or from the log |
 //! | [`limit`] | how often each caller may ask, and how many streams it may have open |
 //! | [`idempotency`] | a message that is posted again under its key is written once |
+//! | [`session`] | replies that are still being written: who reads them, how they end, how they become messages |
 //! | [`health`] | whether changes come through, stage by stage; how every part of the node is |
+//! | [`chat`] | asks a model, and pours its answer into a session |
 //! | [`api`] | the HTTP contract: resources, who may call, what every answer wears, problems, the OpenAPI document |
 //! | [`edge`] | how connections come in, and how streams are written |
 //! | [`config`], `mistakes` | settings, and all that is wrong with them at once |
@@ -75,6 +87,7 @@
 //! - A position is never given twice, never moved, never skipped: a hole is a loss, and is filled from the log.
 //! - Nothing is published, or shown, before its position is durable.
 //! - A subscriber has no queue. Its memory does not grow with its slowness.
+//! - No chunk travels over a bell: what is lost there is a moment. A session becomes one message, or none.
 //! - A token that is not accepted is never no token, and no stream outlives the token that opened it.
 //! - A stream never pretends to be complete: what cannot be told is a `reset`.
 //! - The words know no adapter, the adapters no engine, the engine no HTTP. The hub knows neither SQL nor Redis.
@@ -83,6 +96,7 @@ pub mod api;
 pub mod app;
 pub mod auth;
 pub mod change;
+pub mod chat;
 pub mod cli;
 pub mod config;
 pub mod cursor;

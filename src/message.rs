@@ -36,6 +36,9 @@ pub struct Message {
     pub updated_date: Option<DateTime<Utc>>,
     /// Who wrote it.
     pub sender_id: Uuid,
+    /// The session whose reply this is; null for what was not written by one.
+    #[oai(nullable)]
+    pub session_id: Option<Uuid>,
 }
 
 /// What a writer gives for a new message.

@@ -99,6 +99,9 @@ pub struct ChangeData {
     pub updated_date: Option<DateTime<Utc>>,
     /// Who wrote it.
     pub sender_id: Uuid,
+    /// The session whose reply this is; null for what was not written by one.
+    #[oai(nullable)]
+    pub session_id: Option<Uuid>,
     /// The place of the change in the feed, like `1-42`; also the `id:` of the event.
     pub event_id: String,
     /// The place of the change before it on the same Redis channel; null for the first.

@@ -7,6 +7,7 @@
 //! ([`Readings`], filled by `health`): a gauge that is kept up to date costs on every change, and is wrong wherever
 //! that is forgotten. What is not known then, as the log's size without PostgreSQL, is left out; a zero would be a lie.
 
+mod chat;
 mod feed;
 mod http;
 mod process;
@@ -26,6 +27,7 @@ use prometheus_client::{
     registry::{Metric, Registry},
 };
 
+pub use chat::Chat;
 pub use feed::{Feed, Posts, Stage};
 pub use http::Http;
 pub use process::Process;
@@ -63,6 +65,8 @@ pub struct Metrics {
     pub streams: Streams,
     /// Sessions.
     pub sessions: Sessions,
+    /// Replies of the model.
+    pub chat: Chat,
     /// Changes on their way.
     pub feed: Feed,
     /// Posts that are written together.
@@ -91,6 +95,7 @@ impl Metrics {
             http: Http::new(&mut to),
             streams: Streams::new(&mut to),
             sessions: Sessions::new(&mut to),
+            chat: Chat::new(&mut to),
             feed: Feed::new(&mut to),
             posts: Posts::new(&mut to),
             registry: to,

@@ -31,7 +31,11 @@ pub use crate::redis::session::{Bounds, NotAppended, NotRotated, Opened, Step};
 use crate::{
     message::Message,
     metrics::METRICS,
-    redis::{Away, Line, Redis, bells::Bells, session::Sessions as Logs},
+    redis::{
+        Away, Line, Redis,
+        bells::{Bell, Bells},
+        session::Sessions as Logs,
+    },
     reply::{Batch, Opening, Reason, Receipt, Session, State},
     store::{Store, StoreError},
 };
@@ -226,6 +230,24 @@ impl Sessions {
             (Ok(None), Ok(_)) => Ok(None),
             (Err(error), Ok(_)) => Err(error.into()),
         }
+    }
+
+    /// The bell of a session, for its producer.
+    pub fn bell(&self, id: Uuid) -> Bell {
+        self.0.bells.listen(id)
+    }
+
+    /// Whether a session still takes chunks.
+    ///
+    /// # Errors
+    /// [`SessionError`].
+    pub async fn is_open(&self, id: Uuid) -> Result<bool, SessionError> {
+        Ok(self.0.logs.is_open(id).await?)
+    }
+
+    /// How long a producer may be silent.
+    pub fn idle(&self) -> Duration {
+        self.0.options.bounds.idle
     }
 
     /// Cancels a session; what is there becomes a message, if that is wanted and there is something. The state then: one

@@ -13,10 +13,10 @@ use uuid::Uuid;
 use super::{SessionError, Sessions, Step};
 use crate::{
     failpoint,
-    message::{Message, NewMessage},
+    message::NewMessage,
     metrics::METRICS,
     reply::{Reason, Session},
-    store::StoreError,
+    store::{Reply, StoreError},
 };
 
 /// Pauses between attempts: PostgreSQL may be back at once, or much later.
@@ -71,16 +71,18 @@ impl Sessions {
             None => return self.lost(id).await,
         };
         let new = NewMessage { content, file: None, sender_id: sender, room };
-        let written: Option<Message> = match self.0.store.add_reply(id, &new).await {
+        let message = match self.0.store.add_reply(id, &new).await {
+            Ok(Reply::Written(message) | Reply::There(message)) => Some(message.id),
+            Ok(Reply::Gone) => None,
             // It will be no other next time.
             Err(error @ StoreError::Refused(_)) => {
                 tracing::error!(session = %id, %error, "the message of a session was refused; its text stays in Redis");
                 return self.fail(id, Reason::PersistFailed, "").await;
             }
-            written => written?,
+            Err(error) => return Err(error.into()),
         };
         failpoint::pass("written");
-        let step = self.0.logs.complete(id, written.map(|message| message.id)).await?;
+        let step = self.0.logs.complete(id, message).await?;
         failpoint::pass("completed");
         if let Step::Over { state, now: true } = step {
             METRICS.sessions.ended(state, None);

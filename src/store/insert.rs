@@ -20,7 +20,7 @@ type Rows = HashMap<i64, Message>;
 // before this time is set: for it all wait alike, as long as a statement may take.
 const ALONE: &str = "insert into messages (room, content, file, sender_id)
      select $1, $2, $3, $4 from set_config('lock_timeout', $5, true)
-     returning id, room, content, file, created_date, updated_date, sender_id";
+     returning id, room, content, file, created_date, updated_date, sender_id, session_id";
 
 /// One statement is one transaction, and one firing of the triggers. The ids are taken before, and each row is known
 /// again by its id: nothing promises in which order RETURNING tells of rows. For the rest a row is what it would be
@@ -34,7 +34,7 @@ const TOGETHER: &str = "with given as materialized (
      ), written as (
          insert into messages (id, room, content, file, sender_id)
          select id, room, content, file, sender_id from given order by place
-         returning id, room, content, file, created_date, updated_date, sender_id
+         returning id, room, content, file, created_date, updated_date, sender_id, session_id
      )
      select w.*, g.place from written w join given g on g.id = w.id";
 
@@ -131,7 +131,7 @@ fn answer(group: Vec<Post>, mut rows: Rows) {
     }
 }
 
-fn is_id_taken(error: &sqlx::Error) -> bool {
+pub(super) fn is_id_taken(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| error.constraint() == Some("messages_pkey"))
 }
 

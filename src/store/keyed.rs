@@ -13,11 +13,11 @@ const RESERVE: &str = "select n.id, exists (select from messages m where m.id = 
 
 const WRITE: &str = "insert into messages (id, room, content, file, sender_id) values ($1, $2, $3, $4, $5)
      on conflict (id) do nothing
-     returning id, room, content, file, created_date, updated_date, sender_id";
+     returning id, room, content, file, created_date, updated_date, sender_id, session_id";
 
 /// A row that has come under that id since, from someone else, is not ours to show.
-const READ: &str = "select id, room, content, file, created_date, updated_date, sender_id from messages
-     where id = $1 and room = $2 and sender_id = $3";
+const READ: &str = "select id, room, content, file, created_date, updated_date, sender_id, session_id
+      from messages where id = $1 and room = $2 and sender_id = $3";
 
 impl Store {
     /// A place among the posts that wait to be written, and room for this one: there is no more for those with a key

@@ -40,6 +40,7 @@ struct Logged {
     created_date: Option<DateTime<Utc>>,
     updated_date: Option<DateTime<Utc>>,
     sender_id: Option<Uuid>,
+    session_id: Option<Uuid>,
     transaction: String,
     at: DateTime<Utc>,
 }
@@ -81,6 +82,7 @@ impl Logged {
             created_date: self.created_date?,
             updated_date: self.updated_date,
             sender_id: self.sender_id?,
+            session_id: self.session_id,
         })
     }
 }

@@ -61,7 +61,7 @@ pub struct Page {
 macro_rules! page {
     ($chosen:literal) => {
         concat!(
-            "select id, room, content, file, created_date, updated_date, sender_id, chosen from (
+            "select id, room, content, file, created_date, updated_date, sender_id, session_id, chosen from (
                  select *, count(*) over () as chosen, sum(octet_length(content)) over (
                      order by created_date desc, id desc rows between unbounded preceding and current row) as bytes
                  from (",
@@ -140,7 +140,8 @@ impl Store {
     /// [`StoreError`].
     pub async fn get(&self, id: i64) -> Result<Option<Message>, StoreError> {
         let row = sqlx::query_as(
-            "select id, room, content, file, created_date, updated_date, sender_id from messages where id = $1",
+            "select id, room, content, file, created_date, updated_date, sender_id, session_id
+             from messages where id = $1",
         );
         self.in_time(row.bind(id).fetch_optional(&self.http)).await
     }
@@ -158,7 +159,7 @@ impl Store {
         let row = sqlx::query_as(
             "update messages set content = coalesce($2, content), file = case when $3 then $4 else file end
              where id = $1 and ($5::text is null or (room = $5 and sender_id = $6))
-             returning id, room, content, file, created_date, updated_date, sender_id",
+             returning id, room, content, file, created_date, updated_date, sender_id, session_id",
         );
         let given = !matches!(patch.file, MaybeUndefined::Undefined);
         let row = row.bind(id).bind(&patch.content).bind(given).bind(patch.file.value());

@@ -26,6 +26,7 @@ use sqlx::{
 pub use messages::{Page, Query, Seen, Within};
 pub use posts::{Share, Together};
 pub use retention::{Keep, Trimmed};
+pub use session::Reply;
 pub use tick::{Cut, Head};
 pub use usage::{Pool, Usage};
 pub use vitals::{Held, Vitals};
@@ -111,6 +112,8 @@ impl From<Arc<sqlx::Error>> for StoreError {
             // Connection, resources, operator intervention (also a shutdown), read-only after a failover, and 40: a
             // deadlock or a serialisation failure.
             | (_, Some("08" | "53" | "57" | "25" | "40" | "58")) => Self::Unavailable(error),
+            // A lock that was not had within the time that an administrator has set.
+            _ if code == "55P03" => Self::Unavailable(error),
             (_, Some("22" | "23")) => Self::Refused(error),
             _ => Self::Failed(error),
         }

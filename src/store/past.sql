@@ -17,7 +17,7 @@ select e.generation, e.floor, e.head, c.*
     select p.tick, p.generation as tick_generation, p.first_position, p.new_before, p.updated_before, p.deleted_before,
            l.id as log_id, l.op::text as op, l.message_id, l.room,
            case when l.content_bytes <= $3 then l.content end as content, l.content_bytes,
-           l.file, l.created_date, l.updated_date, l.sender_id, l.xid::text as transaction, l.at
+           l.file, l.created_date, l.updated_date, l.sender_id, l.session_id, l.xid::text as transaction, l.at
       from picked p
       cross join lateral feed.changes_of(p.since, p.upto, p.first_id, p.last_id, p.sliced) l
   ) c on true

@@ -25,7 +25,16 @@ fn new(content: &str) -> NewMessage {
 
 fn written(new: NewMessage) -> Message {
     let NewMessage { content, file, sender_id, room } = new;
-    Message { id: 1, room, content, file, created_date: chrono::Utc::now(), updated_date: None, sender_id }
+    Message {
+        id: 1,
+        room,
+        content,
+        file,
+        created_date: chrono::Utc::now(),
+        updated_date: None,
+        sender_id,
+        session_id: None,
+    }
 }
 
 /// Takes in posts that find no writer free.

@@ -224,6 +224,7 @@ async fn patch(node: &Node, id: i64, patch: Value) -> Value {
 async fn row(world: &World, id: i64) -> Value {
     let text: String = sqlx::query_scalar(
         r#"select json_build_object('id', id, 'room', room, 'content', content, 'file', file, 'sender_id', sender_id,
+             'session_id', session_id,
              'created_date', to_char(created_date at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
              'updated_date', to_char(updated_date at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))::text
            from messages where id = $1"#,

@@ -71,11 +71,13 @@ async fn what_may_be_null_is_documented_to_be() {
     let nullable = [
         ("Message", "file"),
         ("Message", "updated_date"),
+        ("Message", "session_id"),
         ("NewMessage", "file"),
         ("MessagePatch", "file"),
         ("MessagePage", "next_cursor"),
         ("ChangeData", "content"),
         ("ChangeData", "prev"),
+        ("ChangeData", "session_id"),
     ];
     for (schema, property) in nullable {
         let told = &document["components"]["schemas"][schema]["properties"][property];

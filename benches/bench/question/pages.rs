@@ -81,7 +81,9 @@ async fn over_http(url: &str) -> String {
 }
 
 async fn in_sql(session: &mut PgConnection, rest: &str) -> String {
-    let query = format!("select id, room, content, file, created_date, updated_date, sender_id from messages {rest}");
+    let query = format!(
+        "select id, room, content, file, created_date, updated_date, sender_id, session_id from messages {rest}"
+    );
     let mut millis = Vec::new();
     for _ in 0..READINGS / 10 {
         let begun = Instant::now();

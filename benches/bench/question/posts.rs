@@ -28,7 +28,7 @@ const SENDER: &str = "6f1c7a52-6d0f-4a42-93a1-0c7f4b2b7a10";
 
 /// The statement of `POST /message`.
 const INSERT: &str = "insert into messages (room, content, file, sender_id) values (:room, :content, null, :sender)
-returning id, room, content, file, created_date, updated_date, sender_id;";
+returning id, room, content, file, created_date, updated_date, sender_id, session_id;";
 
 /// What one number of connections gave, in all rounds.
 #[derive(Default)]

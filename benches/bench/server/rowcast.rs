@@ -70,6 +70,7 @@ fn event() -> String {
         created_date: Utc::now(),
         updated_date: None,
         sender_id: Uuid::nil(),
+        session_id: None,
     };
     let change = Change {
         operation: Operation::Insert,
