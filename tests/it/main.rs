@@ -47,6 +47,7 @@ mod rights;
 mod security;
 mod security_headers;
 mod session_id;
+mod session_readers;
 mod settings;
 mod settings_table;
 mod slow_clients;
