@@ -168,7 +168,7 @@ impl Bells {
     }
 
     fn ring_all(&self) {
-        self.listeners().bells.values().for_each(|(bell, _)| _ = bell.send_replace(()));
+        self.listeners().bells.values().for_each(|(bell, _)| bell.send_replace(()));
     }
 
     fn listeners(&self) -> MutexGuard<'_, Listeners> {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use rowcast::{
+    metrics::METRICS,
     reply::{Batch, Cursor},
     session::Followed,
 };
@@ -77,7 +78,11 @@ async fn each_reader_has_the_very_text_though_all_connections_are_killed_again_a
             }
         }
     };
+    let counted = || (METRICS.sessions.bell_reconnects.get(), METRICS.sessions.pages.get());
+    let before = counted();
     let (texts, read, ()) = tokio::join!(join_all(producers.map(|producer| write(producer, 250))), readers, kill);
+    let after = counted();
+    assert!(after.0 > before.0 && after.1 > before.1, "{before:?} {after:?}");
     for (number, (text, told)) in read.iter().enumerate() {
         let whole = &texts[number % 3];
         assert_eq!(told["message"]["content"], json!(whole));
