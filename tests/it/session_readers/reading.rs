@@ -21,7 +21,8 @@ fn narrow() -> rowcast::session::Options {
 
 #[tokio::test]
 async fn who_comes_before_the_first_chunk_has_all_of_them_live_on_any_node() {
-    let hall = Hall::new().await;
+    // The bell alone tells.
+    let hall = Hall::with(options(|options| options.poll = Duration::from_secs(3600))).await;
     let mut producer = hall.open().await;
     let mut readers = [hall.read(0, producer.id, None).await, hall.read(1, producer.id, None).await];
     for (reader, node) in readers.iter_mut().zip(&hall.nodes) {
@@ -38,6 +39,21 @@ async fn who_comes_before_the_first_chunk_has_all_of_them_live_on_any_node() {
         }
     }
     assert!(readers.iter().all(|reader| reader.text == producer.text && reader.retries.len() == 1));
+}
+
+#[tokio::test]
+async fn where_no_bell_is_heard_the_log_is_looked_at_now_and_then() {
+    let hall = Hall::new().await;
+    let mut producer = hall.open().await;
+    // It carries no bells, since it does not run.
+    let deaf = hall.node(&hall.world.database_url, options(|options| options.poll = Duration::from_millis(100)));
+    let found = deaf.find(producer.id).await.unwrap().unwrap();
+    let mut reader = Reading::of(deaf.follow(found, None, None).await.unwrap());
+    for number in 0..5 {
+        producer.say_many(1).await;
+        reader.reach(number).await;
+    }
+    assert_eq!(reader.text, producer.text);
 }
 
 #[tokio::test]
