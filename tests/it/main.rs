@@ -53,6 +53,7 @@ mod session;
 mod session_id;
 mod session_log;
 mod session_model;
+mod session_readers;
 mod session_times;
 mod session_written;
 mod settings;
