@@ -3,6 +3,7 @@
 mod chunks;
 mod following;
 mod opening;
+mod outcome;
 mod refusals;
 mod rights;
 
