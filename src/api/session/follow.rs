@@ -28,8 +28,8 @@ impl Following {
     pub(super) fn of(followed: Followed, place: Option<Box<Place>>) -> Self {
         Self::Events(EventStream::Feed(match (followed, place) {
             (Followed::Seen, _) => return Self::Seen,
-            (Followed::Events(events), None) => Offer::new(events),
-            (Followed::Events(events), Some(place)) => Offer::new(events.inspect(move |_| _ = &place)),
+            (Followed::Events(events), None) => Offer::of_session(events),
+            (Followed::Events(events), Some(place)) => Offer::of_session(events.inspect(move |_| _ = &place)),
         }))
     }
 }
