@@ -61,6 +61,8 @@ impl Node {
             store: self.store.clone(),
             hub: self.hub.clone(),
             sessions: self.sessions.clone(),
+            chat: self.chat.clone(),
+            chat_turns: settings.chat.llm_max_turns,
             session_limits: settings.sessions.limits(),
             health: self.health.clone(),
             limits: settings.http.limits(),

@@ -25,7 +25,10 @@ pub(super) const HEADERS: [(&str, &str); 3] = [
 struct Note(Arc<OnceLock<Standing>>);
 
 /// Calls the endpoint, and adds to its answer how the caller stands.
-pub(super) async fn tell(endpoint: Arc<impl Endpoint>, mut request: Request) -> Result<Response> {
+pub(super) async fn tell(endpoint: Arc<impl Endpoint>, mut request: Request, limiter: Limiter) -> Result<Response> {
+    if !limiter.limits(group(&request)) {
+        return Ok(endpoint.call(request).await?.into_response());
+    }
     let note = Note::default();
     request.extensions_mut().insert(note.clone());
     let mut answer = endpoint.call(request).await?.into_response();
@@ -58,8 +61,9 @@ pub(super) async fn spend(limiter: &Limiter, request: &Request, who: impl FnOnce
 
 fn group(request: &Request) -> Group {
     // No id is called like these.
-    match (request.method(), request.original_uri().path().trim_end_matches('/').rsplit('/').next()) {
+    match (request.method(), request.uri().path().trim_end_matches('/').rsplit('/').next()) {
         (_, Some("stream")) => Group::Stream,
+        (_, Some("chat")) => Group::Chat,
         (_, Some("chunk")) => Group::Chunk,
         (&Method::GET | &Method::HEAD, _) => Group::Read,
         _ => Group::Write,

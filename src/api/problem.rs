@@ -132,6 +132,14 @@ impl ApiError {
         Self::Invalid(vec![FieldError { field: field.to_owned(), detail: detail.to_string() }])
     }
 
+    /// The same of a field that the client calls by another name.
+    pub(super) fn renamed(mut self, field: &str, to: &str) -> Self {
+        if let Self::Invalid(errors) = &mut self {
+            errors.iter_mut().filter(|error| error.field == field).for_each(|error| to.clone_into(&mut error.field));
+        }
+        self
+    }
+
     /// The status, the kind and its words. Every error is classified here and nowhere else.
     const fn class(&self) -> (StatusCode, &'static str, &'static str) {
         match self {

@@ -157,7 +157,10 @@ impl StreamApi {
 }
 
 /// Takes a place among the caller's streams, if there is a bound.
-pub(super) fn enter(streams: &Streams, caller: &Caller<true>) -> Result<Option<Box<Place>>, ApiError> {
+pub(super) fn enter<const STREAM: bool>(
+    streams: &Streams,
+    caller: &Caller<STREAM>,
+) -> Result<Option<Box<Place>>, ApiError> {
     let who = || Who::of(caller.principal.subject.as_deref(), caller.address);
     streams.enter(who).map_err(|_| ApiError::TooMany { what: "too many streams are open", seconds: FULL_RETRY })
 }

@@ -41,6 +41,10 @@ pub struct LimitSettings {
     #[arg(long, env, value_name = "RATE", value_parser = rate)]
     pub rate_chunk: Option<Rate>,
 
+    /// How often a user, or else an address, may ask the model: each reply is paid, so there is a limit where none is set
+    #[arg(long, env, value_name = "RATE", default_value = "10/1min", value_parser = rate)]
+    pub rate_chat: Option<Rate>,
+
     /// Whether requests that have such a limit are served while Redis, which counts them, is away
     #[arg(long, env, default_value = "open")]
     pub rate_without_redis: WithoutRedis,
@@ -73,6 +77,7 @@ impl LimitSettings {
             write: self.rate_write,
             stream: self.rate_stream,
             chunk: self.rate_chunk,
+            chat: self.rate_chat,
             without_redis: self.rate_without_redis,
         }
     }

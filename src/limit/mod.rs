@@ -33,6 +33,20 @@ pub enum Group {
     Stream,
     /// Appending chunks to sessions.
     Chunk,
+    /// Asking the model.
+    Chat,
+}
+
+impl Options {
+    const fn of(&self, group: Group) -> Option<Rate> {
+        match group {
+            Group::Read => self.read,
+            Group::Write => self.write,
+            Group::Stream => self.stream,
+            Group::Chunk => self.chunk,
+            Group::Chat => self.chat,
+        }
+    }
 }
 
 impl Group {
@@ -42,6 +56,7 @@ impl Group {
             Self::Write => "write",
             Self::Stream => "stream",
             Self::Chunk => "chunk",
+            Self::Chat => "chat",
         }
     }
 }
@@ -66,6 +81,8 @@ pub struct Options {
     pub stream: Option<Rate>,
     /// Appending chunks.
     pub chunk: Option<Rate>,
+    /// Asking the model.
+    pub chat: Option<Rate>,
     /// While Redis is away.
     pub without_redis: WithoutRedis,
 }
@@ -107,10 +124,9 @@ impl Limiter {
         Self(Arc::new((options, line)))
     }
 
-    /// Whether anything is limited at all.
-    pub fn is_needed(&self) -> bool {
-        let Options { read, write, stream, chunk, .. } = self.0.0;
-        [read, write, stream, chunk].iter().any(Option::is_some)
+    /// Whether such calls are limited at all.
+    pub fn limits(&self, group: Group) -> bool {
+        self.0.0.of(group).is_some()
     }
 
     /// Counts a call. How its caller stands, if that is known.
@@ -119,13 +135,7 @@ impl Limiter {
     /// [`Refused`].
     pub async fn count(&self, group: Group, who: impl FnOnce() -> Who) -> Result<Option<Standing>, Refused> {
         let (options, line) = &*self.0;
-        let rate = match group {
-            Group::Read => options.read,
-            Group::Write => options.write,
-            Group::Stream => options.stream,
-            Group::Chunk => options.chunk,
-        };
-        let Some(rate) = rate else { return Ok(None) };
+        let Some(rate) = options.of(group) else { return Ok(None) };
         let taken = match line.take(&format!("limit:{}:{}", group.name(), who()), rate).await {
             Ok(taken) => taken,
             Err(_) if options.without_redis == WithoutRedis::Open => return Ok(None),

@@ -16,7 +16,7 @@ use crate::{api::stream::EventStream, edge::Offer, frame, limit::Place, session:
 const RETRY: u64 = 3000;
 
 /// What follows.
-pub(super) enum Following {
+pub(in crate::api) enum Following {
     /// Events, to the end of the session.
     Events(EventStream),
     /// The session is over, and the client has seen how.

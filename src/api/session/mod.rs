@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use body::{Cancellation, NewChunks, NewProducer, NewSession, OpenSession, SessionReceipt};
 pub use events::SessionEvent;
-use follow::Following;
+pub(super) use follow::Following;
 use producer::Producer;
 pub use refusal::Refusal;
 use view::SessionView;
@@ -39,7 +39,7 @@ use super::{
 use crate::{
     auth::Principal,
     limit::Streams,
-    reply::{Opening, State},
+    reply::{Cursor, Opening, State},
     session::{Found, NotRotated, Opened, Sessions},
 };
 
@@ -101,6 +101,7 @@ enum Rotated {
 }
 
 /// The calls on sessions.
+#[derive(Clone)]
 pub(super) struct SessionApi {
     /// All sessions.
     pub sessions: Sessions,
@@ -243,17 +244,27 @@ impl SessionApi {
     ) -> Result<Following, Failed<{ CALLER | INVALID | NOT_FOUND }>> {
         let _ = last_event_id_header.0;
         let cursor = stream::position(request, last_event_id.0)?;
-        let found = match self.sessions.find(id.0).await {
-            Ok(found) => visible(&caller.principal, id.0, found)?,
-            Err(error) => return Ok(follow::come_back(&error)),
-        };
-        let place = stream::enter(&self.streams, &caller)?;
-        let followed = self.sessions.follow(found, cursor, caller.principal.until).await;
-        Ok(followed.map_or_else(|error| follow::come_back(&error), |followed| Following::of(followed, place)))
+        Ok(self.events(&caller, id.0, cursor).await?)
     }
 }
 
 impl SessionApi {
+    /// The events of a session, for someone who may read it and for whom there is a place among their streams.
+    pub(super) async fn events<const STREAM: bool>(
+        &self,
+        caller: &Caller<STREAM>,
+        id: Uuid,
+        cursor: Option<Cursor>,
+    ) -> Result<Following, ApiError> {
+        let found = match self.sessions.find(id).await {
+            Ok(found) => visible(&caller.principal, id, found)?,
+            Err(error) => return Ok(follow::come_back(&error)),
+        };
+        let place = stream::enter(&self.streams, caller)?;
+        let followed = self.sessions.follow(found, cursor, caller.principal.until).await;
+        Ok(followed.map_or_else(|error| follow::come_back(&error), |followed| Following::of(followed, place)))
+    }
+
     async fn readable(&self, caller: &Principal, id: Uuid) -> Result<Found, ApiError> {
         visible(caller, id, self.sessions.find(id).await?)
     }

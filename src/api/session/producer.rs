@@ -78,7 +78,7 @@ async fn admit(request: &Request) -> Result<Producer, ApiError> {
 }
 
 /// A new token, which nobody guesses: two UUIDs have 244 bits of the system's randomness.
-pub(super) fn token() -> String {
+pub(in crate::api) fn token() -> String {
     let halves = [Uuid::new_v4(), Uuid::new_v4()].map(Uuid::into_bytes);
     BASE64_URL_SAFE_NO_PAD.encode(halves.as_flattened())
 }

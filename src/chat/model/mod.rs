@@ -47,6 +47,17 @@ pub enum Dialect {
     Echo,
 }
 
+impl Dialect {
+    /// The name, as settings and requests have it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Openai => "openai",
+            Self::Anthropic => "anthropic",
+            Self::Echo => ECHO,
+        }
+    }
+}
+
 /// Which model is asked, and how.
 #[derive(Debug, Clone)]
 pub struct Options {
