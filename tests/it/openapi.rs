@@ -188,7 +188,7 @@ async fn the_events_of_a_stream_are_what_the_document_says() {
 }
 
 /// Where a value is not as a schema says: a property that it does not know, or one that it misses.
-fn differences(schemas: &Value, schema: &Value, value: &Value) -> Vec<String> {
+pub fn differences(schemas: &Value, schema: &Value, value: &Value) -> Vec<String> {
     let Some(object) = value.as_object() else { return Vec::new() };
     let (mut properties, mut required) = (Map::new(), Vec::new());
     collect(schemas, schema, object, &mut properties, &mut required);
