@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{Redis, RedisError, TIMEOUT, publish::HEARTBEAT, session};
+use crate::metrics::METRICS;
 
 /// Silence after which the connection is taken for deaf: three heartbeats.
 const SILENCE: Duration = Duration::from_millis(1500);
@@ -78,10 +79,10 @@ impl Bells {
 
     /// Carries the bells, until `stop`.
     pub async fn run(self, stop: CancellationToken) {
-        let mut trouble = false;
+        let (mut trouble, mut again) = (false, false);
         let carry = async {
             loop {
-                if let Err(error) = self.carry(&mut trouble).await
+                if let Err(error) = self.carry(&mut trouble, &mut again).await
                     && !std::mem::replace(&mut trouble, true)
                 {
                     tracing::warn!(%error, "no bell can be heard; sessions are looked at now and then");
@@ -93,8 +94,10 @@ impl Bells {
         stop.run_until_cancelled(carry).await;
     }
 
-    async fn carry(&self, trouble: &mut bool) -> Result<(), Deaf> {
+    /// Carries them over one connection; `again` says whether there was one before.
+    async fn carry(&self, trouble: &mut bool, again: &mut bool) -> Result<(), Deaf> {
         let (mut sink, mut stream) = tokio::time::timeout(TIMEOUT, self.connect()).await??;
+        METRICS.sessions.bell_reconnects.inc_by(u64::from(std::mem::replace(again, true)));
         let mut subscribed = HashSet::new();
         {
             let mut listeners = self.listeners();

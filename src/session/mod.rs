@@ -11,13 +11,18 @@
 //!
 //! The price is a write to Redis for each chunk, and one reading for each node where somebody reads.
 
+mod board;
 mod follow;
+mod follower;
+mod frame;
+mod reader;
 mod reap;
+mod tail;
 mod write;
 
 use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -26,12 +31,17 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 pub use follow::{Followed, NotFollowed};
+use follower::Follower;
 
 pub use crate::redis::session::{Bounds, NotAppended, NotRotated, Opened, Step};
 use crate::{
     message::Message,
     metrics::METRICS,
-    redis::{Away, Line, Redis, bells::Bells, session::Sessions as Logs},
+    redis::{
+        Away, Line, Redis,
+        bells::{Bell, Bells},
+        session::Sessions as Logs,
+    },
     reply::{Batch, Opening, Reason, Receipt, Session, State},
     store::{Store, StoreError},
 };
@@ -128,6 +138,10 @@ struct Inner {
     writing: Mutex<HashSet<Uuid>>,
     /// What writes them.
     writers: TaskTracker,
+    /// Those that are read here. Never held across an await.
+    followers: Mutex<HashMap<Uuid, Arc<Follower>>>,
+    /// Places for readers.
+    places: Arc<Semaphore>,
     /// The node goes away: streams end.
     closing: CancellationToken,
     /// Nothing is begun any more.
@@ -143,10 +157,12 @@ impl Sessions {
             bells: Bells::new(redis.clone()),
             store,
             writes: Semaphore::new(options.writes),
+            places: follow::places(options.readers),
             node: format!("{:08x}", fastrand::u32(..)),
             options,
             writing: Mutex::default(),
             writers: TaskTracker::new(),
+            followers: Mutex::default(),
             closing: CancellationToken::new(),
             stopped: CancellationToken::new(),
         }))
@@ -228,6 +244,24 @@ impl Sessions {
         }
     }
 
+    /// The bell of a session, for its producer.
+    pub fn bell(&self, id: Uuid) -> Bell {
+        self.0.bells.listen(id)
+    }
+
+    /// Whether a session still takes chunks.
+    ///
+    /// # Errors
+    /// [`SessionError`].
+    pub async fn is_open(&self, id: Uuid) -> Result<bool, SessionError> {
+        Ok(self.0.logs.is_open(id).await?)
+    }
+
+    /// How long a producer may be silent.
+    pub fn idle(&self) -> Duration {
+        self.0.options.bounds.idle
+    }
+
     /// Cancels a session; what is there becomes a message, if that is wanted and there is something. The state then: one
     /// whose text is whole already is completed.
     ///
@@ -242,8 +276,8 @@ impl Sessions {
             }
             Step::Open(state) => Ok(Some(state)),
             Step::Sealed => {
-                // Somebody waits for the answer, and it says more when the message is there.
-                self.write(id).await;
+                // Somebody waits for the answer, and it says more when the message is there; but not for ever.
+                let _ = tokio::time::timeout(self.0.options.patience, self.write_soon(id)).await;
                 let session = self.0.logs.look(id).await?;
                 Ok(Some(session.map_or(State::Streaming, |session| session.state)))
             }
@@ -268,7 +302,12 @@ impl Sessions {
         }
     }
 
-    fn writing(&self) -> std::sync::MutexGuard<'_, HashSet<Uuid>> {
+    fn followers(&self) -> MutexGuard<'_, HashMap<Uuid, Arc<Follower>>> {
+        // No code panics under this lock.
+        self.0.followers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn writing(&self) -> MutexGuard<'_, HashSet<Uuid>> {
         // No code panics under this lock.
         self.0.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -31,7 +31,7 @@ impl Sessions {
             METRICS.sessions.open.set(i64::try_from(open).unwrap_or(i64::MAX));
             for id in &due {
                 match self.0.logs.reap(*id, false).await? {
-                    Step::Sealed => self.write_soon(*id),
+                    Step::Sealed => drop(self.write_soon(*id)),
                     Step::Over { state: state @ State::Failed, now } => {
                         let reason = self.0.logs.look(*id).await?.and_then(|session| session.reason);
                         self.over(state, now, reason);

@@ -7,6 +7,7 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::{SessionError, Sessions, Step};
@@ -26,10 +27,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 const PIECE: usize = 256 << 10;
 
 impl Sessions {
-    /// Writes the message of a session, without anybody waiting.
-    pub(super) fn write_soon(&self, id: Uuid) {
+    /// Writes the message of a session, whether anybody waits for it or not.
+    pub(super) fn write_soon(&self, id: Uuid) -> JoinHandle<Option<()>> {
         let (this, stopped) = (self.clone(), self.0.stopped.clone());
-        self.0.writers.spawn(async move { stopped.run_until_cancelled(this.write(id)).await });
+        self.0.writers.spawn(async move { stopped.run_until_cancelled(this.write(id)).await })
     }
 
     /// Writes the message of a session, if nobody here does so already; again and again, until it is written, or the

@@ -18,6 +18,7 @@ pub mod record;
 mod servers;
 pub mod stage;
 pub mod tokens;
+mod upstream;
 mod world;
 pub mod writers;
 
@@ -30,6 +31,7 @@ pub use listener::{CHANNELS, Heard, Listener};
 pub use log::Log;
 pub use machine::Machine;
 pub use node::{Answer, Node};
+pub use upstream::{Script, Upstream};
 pub use world::World;
 
 use std::time::Duration;
