@@ -1,4 +1,4 @@
-//! What is left of a caller's budget: each call on messages and streams takes from it, and every answer says so.
+//! What is left of a caller's budget: each call on messages, sessions and streams takes from it, and every answer says so.
 //!
 //! The call is counted where the caller is known, deep inside of the framework, and the headers belong to whatever is
 //! answered, also to an error. So the request carries a note from one to the other. Without limits there is no note.
@@ -57,8 +57,10 @@ pub(super) async fn spend(limiter: &Limiter, request: &Request, who: impl FnOnce
 }
 
 fn group(request: &Request) -> Group {
-    match (request.method(), request.original_uri().path()) {
-        (_, "/stream" | "/stream/") => Group::Stream,
+    // No id is called like these.
+    match (request.method(), request.original_uri().path().trim_end_matches('/').rsplit('/').next()) {
+        (_, Some("stream")) => Group::Stream,
+        (_, Some("chunk")) => Group::Chunk,
         (&Method::GET | &Method::HEAD, _) => Group::Read,
         _ => Group::Write,
     }

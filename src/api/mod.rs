@@ -29,7 +29,7 @@ pub use client::{Proxies, ProxyHeader};
 pub use events::StreamEvent;
 pub use front::{Options as FrontOptions, Origins};
 pub use problem::{FieldError, Problem};
-pub use session::SessionLimits;
+pub use session::{Refusal, SessionEvent, SessionLimits};
 
 use crate::{
     health::Health, hub::Hub, idempotency::Once, limit::Streams, message::Limits, session::Sessions, store::Store,
@@ -74,20 +74,25 @@ enum Tag {
     Message,
     /// Changes of messages, live.
     Stream,
+    /// Replies that are still being written: a text comes in chunks, is followed by anybody from any place in it, and
+    /// becomes one message.
+    Session,
     /// Whether the server is well.
     Health,
 }
 
 /// What clients call, and whoever directs traffic.
-type Outer = (message::MessageApi, stream::StreamApi, health::HealthApi);
+type Outer = (message::MessageApi, stream::StreamApi, session::SessionApi, health::HealthApi);
 
 /// What those call who look after the node.
 type Inner = (health::ReportApi, metrics::MetricsApi);
 
 fn outer(parts: &Parts) -> Outer {
-    let Parts { store, hub, health, limits, page_bytes, rooms, once, streams, .. } = parts.clone();
+    let Parts { store, hub, sessions, session_limits, health, limits, page_bytes, rooms, once, streams, .. } =
+        parts.clone();
     let message = message::MessageApi { store, once, hub: hub.clone(), limits, page_bytes };
-    (message, stream::StreamApi { hub, rooms, streams }, health::HealthApi { health })
+    let session = session::SessionApi { sessions, limits: session_limits, streams: streams.clone() };
+    (message, stream::StreamApi { hub, rooms, streams }, session, health::HealthApi { health })
 }
 
 fn inner(health: &Health) -> Inner {
@@ -129,8 +134,7 @@ pub fn admin(health: &Health) -> impl Endpoint + use<> {
 }
 
 fn routes_of<T: OpenApi + 'static>(service: OpenApiService<T, ()>, parts: Parts) -> impl Endpoint<Output = Response> {
-    // A byte of content is at most six in JSON (`\u0001`), and the other fields are small.
-    let limit = wire::BodyLimit { bytes: parts.limits.content_bytes * 6 + 4096, time: parts.body_timeout };
+    let limit = wire::BodyLimit::new(&parts.limits, &parts.session_limits, parts.body_timeout);
     let (gate, front) = (parts.gate, parts.front);
     let limited = gate.limiter.is_needed();
     let (docs, json, yaml) = (docs::page(service.swagger_ui_html()), service.spec(), service.spec_yaml());

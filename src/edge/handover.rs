@@ -27,6 +27,8 @@ pub(super) struct Events {
     /// They have ended by themselves, and whoever ended them has counted that.
     over: bool,
     slow: bool,
+    /// They are a session's, and not the feed's.
+    session: bool,
 }
 
 impl Events {
@@ -49,8 +51,11 @@ impl Stream for Events {
 
 impl Drop for Events {
     fn drop(&mut self) {
-        if !self.over {
-            METRICS.streams.ended(if self.slow { "slow" } else { "client" });
+        let why = if self.slow { "slow" } else { "client" };
+        match (self.over, self.session) {
+            (true, _) => {}
+            (false, true) => METRICS.sessions.reader_ended(why),
+            (false, false) => METRICS.streams.ended(why),
         }
     }
 }
@@ -60,9 +65,18 @@ impl Drop for Events {
 pub struct Offer(Arc<Mutex<Option<Events>>>);
 
 impl Offer {
-    /// Offers events.
+    /// Offers events of the feed.
     pub fn new(events: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static) -> Self {
-        let events = Events { events: Box::pin(events), over: false, slow: false };
+        Self::of(Box::pin(events), false)
+    }
+
+    /// Offers events of a session.
+    pub fn of_session(events: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static) -> Self {
+        Self::of(Box::pin(events), true)
+    }
+
+    fn of(events: Pin<Box<dyn Stream<Item = Result<Bytes, Infallible>> + Send>>, session: bool) -> Self {
+        let events = Events { events, over: false, slow: false, session };
         Self(Arc::new(Mutex::new(Some(events))))
     }
 

@@ -25,12 +25,14 @@ use crate::{
 /// Calls that have a budget in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Group {
-    /// Reading messages.
+    /// Reading messages and sessions.
     Read,
-    /// Writing, changing and deleting them.
+    /// Writing, changing and deleting messages, opening sessions and ending them.
     Write,
     /// Opening streams.
     Stream,
+    /// Appending chunks to sessions.
+    Chunk,
 }
 
 impl Group {
@@ -39,6 +41,7 @@ impl Group {
             Self::Read => "read",
             Self::Write => "write",
             Self::Stream => "stream",
+            Self::Chunk => "chunk",
         }
     }
 }
@@ -61,6 +64,8 @@ pub struct Options {
     pub write: Option<Rate>,
     /// Opening streams.
     pub stream: Option<Rate>,
+    /// Appending chunks.
+    pub chunk: Option<Rate>,
     /// While Redis is away.
     pub without_redis: WithoutRedis,
 }
@@ -104,8 +109,8 @@ impl Limiter {
 
     /// Whether anything is limited at all.
     pub fn is_needed(&self) -> bool {
-        let Options { read, write, stream, .. } = self.0.0;
-        [read, write, stream].iter().any(Option::is_some)
+        let Options { read, write, stream, chunk, .. } = self.0.0;
+        [read, write, stream, chunk].iter().any(Option::is_some)
     }
 
     /// Counts a call. How its caller stands, if that is known.
@@ -118,6 +123,7 @@ impl Limiter {
             Group::Read => options.read,
             Group::Write => options.write,
             Group::Stream => options.stream,
+            Group::Chunk => options.chunk,
         };
         let Some(rate) = rate else { return Ok(None) };
         let taken = match line.take(&format!("limit:{}:{}", group.name(), who()), rate).await {

@@ -11,13 +11,18 @@
 //!
 //! The price is a write to Redis for each chunk, and one reading for each node where somebody reads.
 
+mod board;
 mod follow;
+mod follower;
+mod frame;
+mod reader;
 mod reap;
+mod tail;
 mod write;
 
 use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -26,6 +31,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 pub use follow::{Followed, NotFollowed};
+use follower::Follower;
 
 pub use crate::redis::session::{Bounds, NotAppended, NotRotated, Opened, Step};
 use crate::{
@@ -132,6 +138,10 @@ struct Inner {
     writing: Mutex<HashSet<Uuid>>,
     /// What writes them.
     writers: TaskTracker,
+    /// Those that are read here. Never held across an await.
+    followers: Mutex<HashMap<Uuid, Arc<Follower>>>,
+    /// Places for readers.
+    places: Arc<Semaphore>,
     /// The node goes away: streams end.
     closing: CancellationToken,
     /// Nothing is begun any more.
@@ -147,10 +157,12 @@ impl Sessions {
             bells: Bells::new(redis.clone()),
             store,
             writes: Semaphore::new(options.writes),
+            places: follow::places(options.readers),
             node: format!("{:08x}", fastrand::u32(..)),
             options,
             writing: Mutex::default(),
             writers: TaskTracker::new(),
+            followers: Mutex::default(),
             closing: CancellationToken::new(),
             stopped: CancellationToken::new(),
         }))
@@ -290,7 +302,12 @@ impl Sessions {
         }
     }
 
-    fn writing(&self) -> std::sync::MutexGuard<'_, HashSet<Uuid>> {
+    fn followers(&self) -> MutexGuard<'_, HashMap<Uuid, Arc<Follower>>> {
+        // No code panics under this lock.
+        self.0.followers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn writing(&self) -> MutexGuard<'_, HashSet<Uuid>> {
         // No code panics under this lock.
         self.0.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }

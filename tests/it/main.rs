@@ -49,6 +49,7 @@ mod retention;
 mod rights;
 mod security;
 mod security_headers;
+mod session;
 mod session_id;
 mod session_log;
 mod session_model;
