@@ -10,16 +10,17 @@ ONLY ?=
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 VENV = target/venv
+CLIENTS = tests/e2e/node_modules/.package-lock.json
 
 DENY_VERSION = 0.20.2
 DENY ?= target/tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 
 ROWCAST = cargo run --locked --profile $(PROFILE) --
 
-.PHONY: help run demo test stress bench fuzz contract deploy-check audit services python
+.PHONY: help run demo test stress bench fuzz contract e2e deploy-check audit services python browser
 
 help: ## Print this list.
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
+	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
 
 run: services ## Start PostgreSQL, Redis and Rowcast on this machine, on PORT (8000); Ctrl-C ends all three.
 	PORT=$(PORT) $(ROWCAST) dev
@@ -53,6 +54,10 @@ contract: services $(VENV)/contract ## Check a private node against its OpenAPI 
 	cargo build --locked
 	tests/contract/run.sh $${CARGO_TARGET_DIR:-target}/debug/rowcast $(VENV)/bin/schemathesis
 
+e2e: services $(CLIENTS) ## Read private nodes with npm's `eventsource`, and with a page in Chromium.
+	cargo build --locked
+	tests/e2e/run.sh $${CARGO_TARGET_DIR:-target}/debug/rowcast
+
 deploy-check: $(VENV)/deploy ## Check the files in deploy/ with what is there of promtool, kubectl, docker, haproxy and nginx.
 	VENV=$(VENV) deploy/check.sh
 
@@ -77,6 +82,10 @@ $(VENV)/contract $(VENV)/deploy: Makefile | python
 	$(VENV)/bin/pip install --quiet $(TOOLS)
 	touch $@
 
+$(CLIENTS): tests/e2e/package-lock.json | browser
+	npm ci --prefix tests/e2e --ignore-scripts --no-audit --no-fund
+	touch $@
+
 services: ## Install with apt-get what is missing: the server programs of PostgreSQL and Redis, and curl.
 	@set -e; missing=; \
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || missing=postgresql; \
@@ -87,6 +96,13 @@ services: ## Install with apt-get what is missing: the server programs of Postgr
 python:
 	@set -e; missing=; \
 	python3 -c 'import ensurepip' 2>/dev/null || missing=python3-venv; \
+	$(INSTALL)
+
+browser:
+	@set -e; missing=; \
+	command -v node >/dev/null || missing=nodejs; \
+	command -v npm >/dev/null || missing="$$missing npm"; \
+	command -v chromium >/dev/null || missing="$$missing chromium"; \
 	$(INSTALL)
 
 # Installs with apt-get what the variable `missing` of the shell names.

@@ -10,6 +10,7 @@ use crate::{
     api,
     auth::Auth,
     change::{EventId, History},
+    chat::{Chat, model::Model},
     config::{Links, Settings},
     edge,
     health::Health,
@@ -36,6 +37,7 @@ struct Node {
     intake: Intake,
     relay: Relay,
     sessions: Sessions,
+    chat: Chat,
     health: Health,
     auth: Auth,
 }
@@ -50,7 +52,8 @@ impl Node {
         let health = Health::new(store.clone(), hub.clone(), intake.status(), relay.status());
         let auth = settings.identity.auth()?;
         let sessions = Sessions::new(&redis, store.clone(), settings.sessions());
-        Ok(Self { store, redis, line, hub, intake, relay, sessions, health, auth })
+        let chat = Chat::new(Model::new(settings.chat.model())?, sessions.clone(), settings.chat.options());
+        Ok(Self { store, redis, line, hub, intake, relay, sessions, chat, health, auth })
     }
 
     fn api(&self, settings: &Settings) -> api::Parts {
@@ -58,6 +61,8 @@ impl Node {
             store: self.store.clone(),
             hub: self.hub.clone(),
             sessions: self.sessions.clone(),
+            chat: self.chat.clone(),
+            chat_turns: settings.chat.llm_max_turns,
             session_limits: settings.sessions.limits(),
             health: self.health.clone(),
             limits: settings.http.limits(),
@@ -118,7 +123,7 @@ pub async fn run(
         tracing::warn!("anyone may read and write all messages: no token is asked for (see JWT_SECRET)");
     }
     let (api, hub, health) = (node.api(settings), node.hub.clone(), node.health.clone());
-    let sessions = node.sessions.clone();
+    let (sessions, chat) = (node.sessions.clone(), node.chat.clone());
     let (feed, tasks) = feed(node, settings);
     if let Some(listener) = listeners.admin {
         let admin = edge::serve_few(listener, api::admin(&health));
@@ -135,6 +140,7 @@ pub async fn run(
     };
     let served = edge::serve(listeners.clients, edge, api::routes(api), stopped, leave).await;
 
+    chat.stop().await;
     // Only now: until the last stream had gone, changes were still to be had.
     feed.cancel();
     tasks.wait().await;

@@ -96,6 +96,7 @@ pub mod api;
 pub mod app;
 pub mod auth;
 pub mod change;
+pub mod chat;
 pub mod cli;
 pub mod config;
 pub mod cursor;

@@ -1,4 +1,4 @@
-//! What is left of a caller's budget: each call on messages and streams takes from it, and every answer says so.
+//! What is left of a caller's budget: each call on messages, sessions and streams takes from it, and every answer says so.
 //!
 //! The call is counted where the caller is known, deep inside of the framework, and the headers belong to whatever is
 //! answered, also to an error. So the request carries a note from one to the other. Without limits there is no note.
@@ -25,7 +25,10 @@ pub(super) const HEADERS: [(&str, &str); 3] = [
 struct Note(Arc<OnceLock<Standing>>);
 
 /// Calls the endpoint, and adds to its answer how the caller stands.
-pub(super) async fn tell(endpoint: Arc<impl Endpoint>, mut request: Request) -> Result<Response> {
+pub(super) async fn tell(endpoint: Arc<impl Endpoint>, mut request: Request, limiter: Limiter) -> Result<Response> {
+    if !limiter.limits(group(&request)) {
+        return Ok(endpoint.call(request).await?.into_response());
+    }
     let note = Note::default();
     request.extensions_mut().insert(note.clone());
     let mut answer = endpoint.call(request).await?.into_response();
@@ -57,8 +60,11 @@ pub(super) async fn spend(limiter: &Limiter, request: &Request, who: impl FnOnce
 }
 
 fn group(request: &Request) -> Group {
-    match (request.method(), request.original_uri().path()) {
-        (_, "/stream" | "/stream/") => Group::Stream,
+    // No id is called like these.
+    match (request.method(), request.uri().path().trim_end_matches('/').rsplit('/').next()) {
+        (_, Some("stream")) => Group::Stream,
+        (_, Some("chat")) => Group::Chat,
+        (_, Some("chunk")) => Group::Chunk,
         (&Method::GET | &Method::HEAD, _) => Group::Read,
         _ => Group::Write,
     }

@@ -12,13 +12,14 @@ use super::{
 };
 
 /// The document's words on a status.
-const DOCUMENTED: [(u32, u16, &str); 10] = [
+const DOCUMENTED: [(u32, u16, &str); 11] = [
     (MALFORMED, 400, "The body is not JSON."),
     (CALLER, 401, "No token, or one that is not accepted."),
     (CALLER, 403, "The token does not allow it."),
-    (NOT_FOUND, 404, "There is no such message."),
+    (NOT_FOUND, 404, "Nothing has this id, or nothing that the caller may read."),
     (SLOW, 408, "The body did not come in time."),
-    (TOO_LARGE, 413, "The body is larger than any allowed message."),
+    (CONFLICT, 409, "The session does not take it; `reason` says why, and `head` how far it is."),
+    (TOO_LARGE, 413, "The body is larger than is allowed, or what it adds to would be; then `reason` says so."),
     (MEDIA_TYPE, 415, "The body is not declared to be JSON, or to be compressed."),
     (INVALID, 422, "A field is not valid; `errors` names it."),
     (CALLER, 429, "Too many requests; `Retry-After` says when to try again."),
@@ -41,6 +42,8 @@ pub(super) const UNAVAILABLE: u32 = 32;
 pub(super) const CALLER: u32 = 64;
 /// 408
 pub(super) const SLOW: u32 = 128;
+/// 409
+pub(super) const CONFLICT: u32 = 256;
 /// What a body can have wrong.
 pub(super) const BODY: u32 = MALFORMED | SLOW | TOO_LARGE | MEDIA_TYPE | INVALID;
 

@@ -1,9 +1,11 @@
 //! The HTTP contract: one file per resource, errors in one form, the document made from the code.
 
+mod alias;
 mod allow;
 mod budget;
 mod caller;
 mod carriers;
+mod chat;
 mod client;
 mod docs;
 mod events;
@@ -29,10 +31,11 @@ pub use client::{Proxies, ProxyHeader};
 pub use events::StreamEvent;
 pub use front::{Options as FrontOptions, Origins};
 pub use problem::{FieldError, Problem};
-pub use session::SessionLimits;
+pub use session::{Refusal, SessionEvent, SessionLimits};
 
 use crate::{
-    health::Health, hub::Hub, idempotency::Once, limit::Streams, message::Limits, session::Sessions, store::Store,
+    chat::Chat, health::Health, hub::Hub, idempotency::Once, limit::Streams, message::Limits, session::Sessions,
+    store::Store,
 };
 
 /// What every answer depends on.
@@ -46,6 +49,10 @@ pub struct Parts {
     pub sessions: Sessions,
     /// What a producer of one may bring at once.
     pub session_limits: SessionLimits,
+    /// Who makes replies.
+    pub chat: Chat,
+    /// The most turns of a conversation that a request may bring.
+    pub chat_turns: usize,
     /// How the node is.
     pub health: Health,
     /// How large a message may be.
@@ -74,20 +81,28 @@ enum Tag {
     Message,
     /// Changes of messages, live.
     Stream,
+    /// Replies that are still being written: a text comes in chunks, is followed by anybody from any place in it, and
+    /// becomes one message.
+    Session,
+    /// A model that replies.
+    Chat,
     /// Whether the server is well.
     Health,
 }
 
 /// What clients call, and whoever directs traffic.
-type Outer = (message::MessageApi, stream::StreamApi, health::HealthApi);
+type Outer = (message::MessageApi, stream::StreamApi, session::SessionApi, chat::ChatApi, health::HealthApi);
 
 /// What those call who look after the node.
 type Inner = (health::ReportApi, metrics::MetricsApi);
 
 fn outer(parts: &Parts) -> Outer {
-    let Parts { store, hub, health, limits, page_bytes, rooms, once, streams, .. } = parts.clone();
-    let message = message::MessageApi { store, once, hub: hub.clone(), limits, page_bytes };
-    (message, stream::StreamApi { hub, rooms, streams }, health::HealthApi { health })
+    let Parts { store, hub, sessions, session_limits, chat, chat_turns: turns, .. } = parts.clone();
+    let Parts { health, limits, page_bytes, rooms, once, streams, .. } = parts.clone();
+    let message = message::MessageApi { store: store.clone(), once, hub: hub.clone(), limits, page_bytes };
+    let session = session::SessionApi { sessions, limits: session_limits, streams: streams.clone() };
+    let chat = chat::ChatApi { chat, session: session.clone(), store, limits, turns };
+    (message, stream::StreamApi { hub, rooms, streams }, session, chat, health::HealthApi { health })
 }
 
 fn inner(health: &Health) -> Inner {
@@ -129,10 +144,9 @@ pub fn admin(health: &Health) -> impl Endpoint + use<> {
 }
 
 fn routes_of<T: OpenApi + 'static>(service: OpenApiService<T, ()>, parts: Parts) -> impl Endpoint<Output = Response> {
-    // A byte of content is at most six in JSON (`\u0001`), and the other fields are small.
-    let limit = wire::BodyLimit { bytes: parts.limits.content_bytes * 6 + 4096, time: parts.body_timeout };
+    let limit = wire::BodyLimit::new(&parts.limits, &parts.session_limits, parts.body_timeout);
     let (gate, front) = (parts.gate, parts.front);
-    let limited = gate.limiter.is_needed();
+    let limiter = gate.limiter.clone();
     let (docs, json, yaml) = (docs::page(service.swagger_ui_html()), service.spec(), service.spec_yaml());
     let allow = Arc::new(allow::Allow::of(&json));
     let routes = Arc::clone(&allow);
@@ -143,8 +157,6 @@ fn routes_of<T: OpenApi + 'static>(service: OpenApiService<T, ()>, parts: Parts)
         .at("/openapi.yaml", poem::get(docs::text("application/yaml", yaml)))
         .around(move |endpoint, request| allow::call(endpoint, request, Arc::clone(&routes)))
         .catch_all_error(problem::catch)
-        .around(move |endpoint, request| async move {
-            if limited { budget::tell(endpoint, request).await } else { endpoint.call(request).await }
-        });
-    front::around(endpoint, allow, front)
+        .around(move |endpoint, request| budget::tell(endpoint, request, limiter.clone()));
+    front::around(endpoint, allow, front).before(async |request| Ok(alias::resolve(request)))
 }

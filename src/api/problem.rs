@@ -13,9 +13,13 @@ use poem_openapi::{
     error::{ContentTypeError, ParseParamError, ParsePathError, ParseRequestPayloadError},
 };
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
-use super::message::KEY;
-use crate::{auth::AuthError, hub::Refused, idempotency, store::StoreError};
+use super::{
+    message::KEY,
+    session::{Refusal, producer},
+};
+use crate::{auth::AuthError, hub::Refused, idempotency, session::SessionError, store::StoreError};
 
 /// How long a client waits before it repeats what may work later, in seconds.
 const RETRY_AFTER: u32 = 1;
@@ -37,6 +41,12 @@ pub struct Problem {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[oai(default)]
     pub errors: Vec<FieldError>,
+    /// Why a session does not take it, if that was it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Refusal>,
+    /// The number of that session's last chunk that is there without a hole; -1 where none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<i64>,
 }
 
 /// A field that was wrong.
@@ -60,6 +70,20 @@ pub enum ApiError {
     /// There is no such message.
     #[error("there is no message {0}")]
     NoMessage(i64),
+    /// There is no such session, or none that the caller may read.
+    #[error("there is no session {0}")]
+    NoSession(Uuid),
+    /// A session does not take it.
+    #[error("{reason}")]
+    NotTaken {
+        /// Why.
+        reason: Refusal,
+        /// How far the session is, if it is the caller's.
+        head: Option<i64>,
+    },
+    /// No token of a producer.
+    #[error("the header {} is missing", producer::HEADER)]
+    NoProducer,
     /// There is no such path.
     #[error("there is nothing at this path; see /docs")]
     NoPath,
@@ -83,8 +107,8 @@ pub enum ApiError {
         /// Seconds until it may be tried again.
         seconds: u32,
     },
-    /// The body is larger than any allowed message.
-    #[error("the body is larger than any allowed message")]
+    /// The body is larger than any that is allowed.
+    #[error("the body is larger than is allowed")]
     TooLarge,
     /// The body is of another type, or compressed.
     #[error("the Content-Type must be application/json, and there must be no Content-Encoding")]
@@ -108,18 +132,29 @@ impl ApiError {
         Self::Invalid(vec![FieldError { field: field.to_owned(), detail: detail.to_string() }])
     }
 
+    /// The same of a field that the client calls by another name.
+    pub(super) fn renamed(mut self, field: &str, to: &str) -> Self {
+        if let Self::Invalid(errors) = &mut self {
+            errors.iter_mut().filter(|error| error.field == field).for_each(|error| to.clone_into(&mut error.field));
+        }
+        self
+    }
+
     /// The status, the kind and its words. Every error is classified here and nowhere else.
     const fn class(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Self::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed", "The request cannot be read"),
             Self::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "A field is not valid"),
-            Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, "unauthorized", "Not authorized"),
+            Self::Unauthorized(_) | Self::NoProducer => (StatusCode::UNAUTHORIZED, "unauthorized", "Not authorized"),
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
             Self::Slow => (StatusCode::REQUEST_TIMEOUT, "slow", "The request came too slowly"),
             Self::TooMany { .. } => (StatusCode::TOO_MANY_REQUESTS, "too-many", "Too many requests"),
-            Self::NoMessage(_) | Self::NoPath => (StatusCode::NOT_FOUND, "not-found", "Not found"),
+            Self::NoMessage(_) | Self::NoSession(_) | Self::NoPath => (StatusCode::NOT_FOUND, "not-found", "Not found"),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed"),
-            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large"),
+            Self::TooLarge | Self::NotTaken { reason: Refusal::TooLarge | Refusal::TooMany, .. } => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large")
+            }
+            Self::NotTaken { .. } => (StatusCode::CONFLICT, "conflict", "The session does not take it"),
             Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "Not JSON"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not available now"),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "The server failed"),
@@ -133,17 +168,21 @@ impl ApiError {
             Self::Invalid(errors) => errors.clone(),
             _ => Vec::new(),
         };
-        let kind = format!("urn:rowcast:problem:{kind}");
-        Problem { kind, title: title.to_owned(), status: status.as_u16(), detail: self.to_string(), errors }
+        let (reason, head) = match *self {
+            Self::NotTaken { reason, head } => (Some(reason), head),
+            _ => (None, None),
+        };
+        let (kind, title) = (format!("urn:rowcast:problem:{kind}"), title.to_owned());
+        Problem { kind, title, status: status.as_u16(), detail: self.to_string(), errors, reason, head }
     }
 
     /// Turns what the framework found wrong with a request into our own terms.
     pub fn of_framework(error: &poem::Error) -> Option<Self> {
         if let Some(error) = error.downcast_ref::<ParseParamError>() {
-            return Some(Self::field(parameter(error.name), in_words(error.name, &error.reason)));
+            return Some(Self::field(parameter(error.name), in_words(&error.reason)));
         }
         if let Some(error) = error.downcast_ref::<ParsePathError>() {
-            return Some(Self::field(parameter(error.name), in_words(error.name, &error.reason)));
+            return Some(Self::field(parameter(error.name), in_words(&error.reason)));
         }
         if error.is::<poem::error::ParsePathError>() {
             return Some(Self::field("id", "is not UTF-8 text"));
@@ -169,11 +208,13 @@ fn parameter(name: &str) -> &str {
 }
 
 /// What is wrong with a parameter, as a person would say it: the framework speaks of its own types and rules.
-fn in_words(name: &str, reason: &str) -> String {
+fn in_words(reason: &str) -> String {
     let rule = reason.split_once("verification failed. ").map(|(_, rule)| rule);
     let Some((rule, bound)) = rule.and_then(|rule| rule.split_once('(')) else {
-        // Of the parameters that are not text, one is a UUID.
-        return if name == "sender_id" { "must be a UUID" } else { "must be a whole number" }.to_owned();
+        // It begins with the name of the type, and goes on with what the client has sent.
+        let kinds = [("\"string_uuid\"", "must be a UUID"), ("\"boolean\"", "must be `true` or `false`")];
+        let kind = kinds.iter().find(|(kind, _)| reason.contains(kind));
+        return kind.map_or("must be a whole number", |(_, words)| words).to_owned();
     };
     let bound = bound.trim_end_matches(')');
     let number = bound.split(',').next().unwrap_or_default();
@@ -199,6 +240,8 @@ impl ResponseError for ApiError {
         match self {
             Self::Unavailable(_) => response.header(header::RETRY_AFTER, RETRY_AFTER).body(body),
             Self::TooMany { seconds, .. } => response.header(header::RETRY_AFTER, *seconds).body(body),
+            // HTTP demands a challenge, and knows none for a header of one's own.
+            Self::NoProducer => response.header(header::WWW_AUTHENTICATE, producer::HEADER).body(body),
             Self::Unauthorized(error) => response.header(header::WWW_AUTHENTICATE, challenge(*error)).body(body),
             _ => response.body(body),
         }
@@ -232,6 +275,15 @@ impl From<StoreError> for ApiError {
                 Self::field("body", "breaks a rule of the table")
             }
             StoreError::Failed(_) | StoreError::Migrate(_) | StoreError::Render(_) => Self::Internal(error.into()),
+        }
+    }
+}
+
+impl From<SessionError> for ApiError {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::Away(_) => Self::Unavailable(error.into()),
+            SessionError::Store(error) => error.into(),
         }
     }
 }

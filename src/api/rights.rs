@@ -1,4 +1,4 @@
-//! What a caller may do with messages, in the words of an answer.
+//! What a caller may do with messages and sessions, in the words of an answer.
 
 use uuid::Uuid;
 
@@ -41,6 +41,25 @@ pub(super) fn change(caller: &Principal, room: &str, sender: Uuid) -> Result<(),
         Ok(())
     } else {
         Err(refuse("the message is another sender's, and the token does not allow to moderate"))
+    }
+}
+
+/// Has it opened the session that this one owns?
+pub(super) fn own(caller: &Principal, owner: &str) -> Result<(), ApiError> {
+    // Where nobody was asked who they are, the owner is nobody.
+    if caller.is_anyone() || !owner.is_empty() && caller.subject.as_deref() == Some(owner) {
+        Ok(())
+    } else {
+        Err(refuse("the session is another's"))
+    }
+}
+
+/// May it cancel the session that this one owns in this room?
+pub(super) fn cancel(caller: &Principal, owner: &str, room: &str) -> Result<(), ApiError> {
+    if own(caller, owner).is_ok() || caller.may_moderate() && write(caller, room).is_ok() {
+        Ok(())
+    } else {
+        Err(refuse("the session is another's, and the token does not allow to moderate in its room"))
     }
 }
 

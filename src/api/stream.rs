@@ -3,6 +3,8 @@
 //! An `EventSource` gives up for good on any status but 200. So what is wrong with the request is a 4xx, and trouble
 //! that will pass is a 200 that ends: the client comes back by itself, with its position.
 
+use std::{fmt::Display, str::FromStr};
+
 use bytes::Bytes;
 use futures_util::StreamExt;
 use poem::{IntoResponse, Request, Response, http::header};
@@ -25,10 +27,9 @@ use super::{
 };
 use crate::{
     auth::Principal,
-    change::EventId,
     edge::Offer,
     hub::{Hub, Refused, ring::Filter},
-    limit::{Streams, Who},
+    limit::{Place, Streams, Who},
 };
 
 /// When a caller that has its most streams may try again, in seconds: one that it has lost is noticed by the system,
@@ -116,9 +117,7 @@ impl StreamApi {
         let _ = last_event_id_header.0;
         let from = position(request, last_event_id.0)?;
         let filter = self.filter(&caller.principal, room.0)?;
-        let who = || Who::of(caller.principal.subject.as_deref(), caller.address);
-        let too_many = |_| ApiError::TooMany { what: "too many streams are open", seconds: FULL_RETRY };
-        let place = self.streams.enter(who).map_err(too_many)?;
+        let place = enter(&self.streams, &caller)?;
         Ok(match (self.hub.subscribe(from, filter, caller.principal.until).await, place) {
             (Ok(subscription), None) => EventStream::Feed(Offer::new(subscription)),
             // The stream holds its place until it is dropped, however it ends.
@@ -157,8 +156,20 @@ impl StreamApi {
     }
 }
 
-/// Where the client left off. An unreadable position is refused: to begin at the head would lose what lies between.
-fn position(request: &Request, query: Option<String>) -> Result<Option<EventId>, ApiError> {
+/// Takes a place among the caller's streams, if there is a bound.
+pub(super) fn enter<const STREAM: bool>(
+    streams: &Streams,
+    caller: &Caller<STREAM>,
+) -> Result<Option<Box<Place>>, ApiError> {
+    let who = || Who::of(caller.principal.subject.as_deref(), caller.address);
+    streams.enter(who).map_err(|_| ApiError::TooMany { what: "too many streams are open", seconds: FULL_RETRY })
+}
+
+/// Where the client left off. An unreadable position is refused: to begin elsewhere would lose or repeat something.
+pub(super) fn position<T>(request: &Request, query: Option<String>) -> Result<Option<T>, ApiError>
+where
+    T: FromStr<Err: Display>,
+{
     const HEADER: &str = "Last-Event-ID";
     let (field, text) = match request.headers().get(HEADER) {
         Some(value) if !value.is_empty() => (HEADER, Some(String::from_utf8_lossy(value.as_bytes()).into_owned())),

@@ -19,13 +19,30 @@ use serde::{
 };
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::problem::{ApiError, FieldError};
+use super::{
+    problem::{ApiError, FieldError},
+    session::SessionLimits,
+};
+use crate::message::Limits;
 
 /// The most bytes of a body: more are not read. And how long it may take to come.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct BodyLimit {
-    pub(super) bytes: usize,
-    pub(super) time: Duration,
+    /// Of a message, or of anything smaller.
+    message: usize,
+    /// Of what a producer brings.
+    chunks: usize,
+    time: Duration,
+}
+
+impl BodyLimit {
+    /// Room for the largest message, and for the text of a whole session in as many chunks as may come at once.
+    pub(super) fn new(message: &Limits, session: &SessionLimits, time: Duration) -> Self {
+        // A byte of text is at most six in JSON (`\u0001`), and the other fields are small.
+        let json = |bytes: usize| bytes.saturating_mul(6).saturating_add(4096);
+        let each = session.batch.saturating_mul(128);
+        Self { message: json(message.content_bytes), chunks: json(session.bytes).saturating_add(each), time }
+    }
 }
 
 /// The most bytes beyond the limit that are read and forgotten, and the longest time that may take.
@@ -35,11 +52,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The most characters of what is said of a field.
 const LONGEST: usize = 200;
 
-/// A JSON body.
+/// A JSON body; that of chunks has a limit of its own.
 #[derive(Debug)]
-pub(super) struct Wire<T>(pub T);
+pub(super) struct Wire<T, const CHUNKS: bool = false>(pub T);
 
-impl<T: Type> Payload for Wire<T> {
+impl<T: Type, const CHUNKS: bool> Payload for Wire<T, CHUNKS> {
     const CONTENT_TYPE: &'static str = "application/json";
 
     fn check_content_type(content_type: &str) -> bool {
@@ -56,24 +73,25 @@ impl<T: Type> Payload for Wire<T> {
     }
 }
 
-impl<T: Type + DeserializeOwned> ParsePayload for Wire<T> {
+impl<T: Type + DeserializeOwned, const CHUNKS: bool> ParsePayload for Wire<T, CHUNKS> {
     const IS_REQUIRED: bool = true;
 
     async fn from_request(request: &Request, body: &mut RequestBody) -> poem::Result<Self> {
-        let limit = request.data().copied().unwrap_or_default();
-        let body = read(body.take()?, limit).await?;
+        let limit: BodyLimit = request.data().copied().unwrap_or_default();
+        let most = if CHUNKS { limit.chunks } else { limit.message };
+        let body = read(body.take()?, most, limit.time).await?;
         Ok(Self(parse(&body)?))
     }
 }
 
 /// Reads a body up to the limit. What comes beyond is read too, within bounds, and forgotten: a client that is still
 /// sending when the connection closes would not see the answer.
-async fn read(body: Body, limit: BodyLimit) -> Result<Vec<u8>, ApiError> {
+async fn read(body: Body, most: usize, time: Duration) -> Result<Vec<u8>, ApiError> {
     let (mut bytes, mut body) = (Vec::new(), body.into_async_read());
-    let mut whole = (&mut body).take(limit.bytes as u64 + 1);
-    let read = tokio::time::timeout(limit.time, whole.read_to_end(&mut bytes)).await.map_err(|_| ApiError::Slow)?;
+    let mut whole = (&mut body).take(most as u64 + 1);
+    let read = tokio::time::timeout(time, whole.read_to_end(&mut bytes)).await.map_err(|_| ApiError::Slow)?;
     read.map_err(|_| ApiError::Malformed("the body did not arrive whole".to_owned()))?;
-    if bytes.len() <= limit.bytes {
+    if bytes.len() <= most {
         return Ok(bytes);
     }
     forget_rest(body).await;
@@ -165,7 +183,7 @@ impl<T: Type + Serialize + Send> IntoResponse for Wire<T> {
     }
 }
 
-impl<'a, T: Type + DeserializeOwned> ApiExtractor<'a> for Wire<T> {
+impl<'a, T: Type + DeserializeOwned, const CHUNKS: bool> ApiExtractor<'a> for Wire<T, CHUNKS> {
     const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
     type ParamType = ();
     type ParamRawType = ();

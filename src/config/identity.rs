@@ -74,7 +74,7 @@ pub struct IdentitySettings {
     #[arg(long, env, default_value = api::COOKIE)]
     pub jwt_cookie: String,
 
-    /// Whether `/stream` takes a token as `?access_token=` too: for pages of other sites, though proxies may log it
+    /// Whether streams take a token as `?access_token=` too: for pages of other sites, though proxies may log it
     #[arg(long, env, default_value_t = false, action = ArgAction::Set)]
     pub jwt_query: bool,
 }

@@ -23,18 +23,27 @@ pub struct LimitSettings {
     #[arg(long, env, default_value = "x-forwarded-for")]
     pub proxy_header: ProxyHeader,
 
-    /// How often a user, or else an address, may read messages, all nodes together, like `100/1s` or `600/1min`, which
+    /// How often a user, or else an address, may read messages and sessions, all nodes together, like `100/1s` or `600/1min`, which
     /// is also how many at once; who serves strangers sets it, and where it is not set no request asks Redis
     #[arg(long, env, value_name = "RATE", value_parser = rate)]
     pub rate_read: Option<Rate>,
 
-    /// The same for posting, changing and deleting
+    /// The same for posting, changing and deleting messages, for opening sessions and for cancelling them
     #[arg(long, env, value_name = "RATE", value_parser = rate)]
     pub rate_write: Option<Rate>,
 
     /// The same for opening streams: a browser opens one again every few seconds while its network fails
     #[arg(long, env, value_name = "RATE", value_parser = rate)]
     pub rate_stream: Option<Rate>,
+
+    /// How often one address may bring chunks of sessions, like `100/1s`: one producer brings some 20 a second, and many
+    /// may work behind one address
+    #[arg(long, env, value_name = "RATE", value_parser = rate)]
+    pub rate_chunk: Option<Rate>,
+
+    /// How often a user, or else an address, may ask the model: each reply is paid, so there is a limit where none is set
+    #[arg(long, env, value_name = "RATE", default_value = "10/1min", value_parser = rate)]
+    pub rate_chat: Option<Rate>,
 
     /// Whether requests that have such a limit are served while Redis, which counts them, is away
     #[arg(long, env, default_value = "open")]
@@ -67,6 +76,8 @@ impl LimitSettings {
             read: self.rate_read,
             write: self.rate_write,
             stream: self.rate_stream,
+            chunk: self.rate_chunk,
+            chat: self.rate_chat,
             without_redis: self.rate_without_redis,
         }
     }

@@ -1,6 +1,7 @@
 //! Settings: each is a flag and an environment variable, with its default and the reason for it. A file for each part
 //! that is set, which also turns the settings into that part's own options.
 
+mod chat;
 mod database;
 mod edge;
 mod feed;
@@ -17,6 +18,7 @@ mod values;
 use clap::{Args, FromArgMatches, builder::Resettable};
 use sqlx::postgres::PgConnectOptions;
 
+pub use chat::ChatSettings;
 pub use database::DatabaseSettings;
 pub use edge::EdgeSettings;
 pub use feed::FeedSettings;
@@ -87,6 +89,9 @@ pub struct Settings {
     /// What sessions may be.
     #[command(flatten)]
     pub sessions: SessionSettings,
+    /// Which model writes replies.
+    #[command(flatten)]
+    pub chat: ChatSettings,
     /// How PostgreSQL is used.
     #[command(flatten)]
     pub database: DatabaseSettings,

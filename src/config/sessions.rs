@@ -96,7 +96,12 @@ pub struct SessionSettings {
 impl SessionSettings {
     /// What a producer may bring at once.
     pub fn limits(&self) -> api::SessionLimits {
-        api::SessionLimits { chunk_bytes: size(self.session_max_chunk), batch: self.session_max_batch }
+        api::SessionLimits {
+            chunk_bytes: size(self.session_max_chunk),
+            batch: self.session_max_batch,
+            bytes: size(self.session_max_bytes),
+            age: self.session_max_age,
+        }
     }
 
     /// How sessions behave; `keep_alive`, `retry` and `write_bytes` are those of all streams.

@@ -25,12 +25,28 @@ use crate::{
 /// Calls that have a budget in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Group {
-    /// Reading messages.
+    /// Reading messages and sessions.
     Read,
-    /// Writing, changing and deleting them.
+    /// Writing, changing and deleting messages, opening sessions and ending them.
     Write,
     /// Opening streams.
     Stream,
+    /// Appending chunks to sessions.
+    Chunk,
+    /// Asking the model.
+    Chat,
+}
+
+impl Options {
+    const fn of(&self, group: Group) -> Option<Rate> {
+        match group {
+            Group::Read => self.read,
+            Group::Write => self.write,
+            Group::Stream => self.stream,
+            Group::Chunk => self.chunk,
+            Group::Chat => self.chat,
+        }
+    }
 }
 
 impl Group {
@@ -39,6 +55,8 @@ impl Group {
             Self::Read => "read",
             Self::Write => "write",
             Self::Stream => "stream",
+            Self::Chunk => "chunk",
+            Self::Chat => "chat",
         }
     }
 }
@@ -61,6 +79,10 @@ pub struct Options {
     pub write: Option<Rate>,
     /// Opening streams.
     pub stream: Option<Rate>,
+    /// Appending chunks.
+    pub chunk: Option<Rate>,
+    /// Asking the model.
+    pub chat: Option<Rate>,
     /// While Redis is away.
     pub without_redis: WithoutRedis,
 }
@@ -102,10 +124,9 @@ impl Limiter {
         Self(Arc::new((options, line)))
     }
 
-    /// Whether anything is limited at all.
-    pub fn is_needed(&self) -> bool {
-        let Options { read, write, stream, .. } = self.0.0;
-        [read, write, stream].iter().any(Option::is_some)
+    /// Whether such calls are limited at all.
+    pub fn limits(&self, group: Group) -> bool {
+        self.0.0.of(group).is_some()
     }
 
     /// Counts a call. How its caller stands, if that is known.
@@ -114,12 +135,7 @@ impl Limiter {
     /// [`Refused`].
     pub async fn count(&self, group: Group, who: impl FnOnce() -> Who) -> Result<Option<Standing>, Refused> {
         let (options, line) = &*self.0;
-        let rate = match group {
-            Group::Read => options.read,
-            Group::Write => options.write,
-            Group::Stream => options.stream,
-        };
-        let Some(rate) = rate else { return Ok(None) };
+        let Some(rate) = options.of(group) else { return Ok(None) };
         let taken = match line.take(&format!("limit:{}:{}", group.name(), who()), rate).await {
             Ok(taken) => taken,
             Err(_) if options.without_redis == WithoutRedis::Open => return Ok(None),

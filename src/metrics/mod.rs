@@ -7,6 +7,7 @@
 //! ([`Readings`], filled by `health`): a gauge that is kept up to date costs on every change, and is wrong wherever
 //! that is forgotten. What is not known then, as the log's size without PostgreSQL, is left out; a zero would be a lie.
 
+mod chat;
 mod feed;
 mod http;
 mod process;
@@ -26,6 +27,7 @@ use prometheus_client::{
     registry::{Metric, Registry},
 };
 
+pub use chat::Chat;
 pub use feed::{Feed, Posts, Stage};
 pub use http::Http;
 pub use process::Process;
@@ -54,7 +56,7 @@ pub struct Metrics {
     pub connections_refused: Family<Why, Counter>,
     /// Failures to accept.
     pub accept_errors: Counter<u64, AtomicU64>,
-    /// Requests that came too often (`read`, `write`, `stream`), and streams beyond the most of a caller
+    /// Requests that came too often (`read`, `write`, `stream`, `chunk`), and streams beyond the most of a caller
     /// (`open_streams`).
     pub rate_limited: Family<Why, Counter>,
     /// Requests and their answers.
@@ -63,6 +65,8 @@ pub struct Metrics {
     pub streams: Streams,
     /// Sessions.
     pub sessions: Sessions,
+    /// Replies of the model.
+    pub chat: Chat,
     /// Changes on their way.
     pub feed: Feed,
     /// Posts that are written together.
@@ -85,18 +89,19 @@ impl Metrics {
             rate_limited: add(
                 &mut to,
                 "rate_limited",
-                "Requests refused: reading, writing or opening streams came too often (read, write, stream), or the \
-                 caller has its most streams (open_streams)",
+                "Requests refused: reading, writing, opening streams or bringing chunks came too often (read, write, \
+                 stream, chunk), or the caller has its most streams (open_streams)",
             ),
             http: Http::new(&mut to),
             streams: Streams::new(&mut to),
             sessions: Sessions::new(&mut to),
+            chat: Chat::new(&mut to),
             feed: Feed::new(&mut to),
             posts: Posts::new(&mut to),
             registry: to,
         };
         known(&metrics.connections_refused, &["node", "address"]);
-        known(&metrics.rate_limited, &["read", "write", "stream", "open_streams"]);
+        known(&metrics.rate_limited, &["read", "write", "stream", "chat", "chunk", "open_streams"]);
         metrics
     }
 

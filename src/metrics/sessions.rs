@@ -101,6 +101,6 @@ impl Sessions {
 }
 
 /// Buckets for the lives of replies, from a tenth of a second to ten minutes.
-fn long() -> Histogram {
+pub(super) fn long() -> Histogram {
     Histogram::new([0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0])
 }

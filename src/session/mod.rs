@@ -37,7 +37,11 @@ pub use crate::redis::session::{Bounds, NotAppended, NotRotated, Opened, Step};
 use crate::{
     message::Message,
     metrics::METRICS,
-    redis::{Away, Line, Redis, bells::Bells, session::Sessions as Logs},
+    redis::{
+        Away, Line, Redis,
+        bells::{Bell, Bells},
+        session::Sessions as Logs,
+    },
     reply::{Batch, Opening, Reason, Receipt, Session, State},
     store::{Store, StoreError},
 };
@@ -209,7 +213,7 @@ impl Sessions {
             METRICS.sessions.appended(receipt);
             if receipt.sealed {
                 crate::failpoint::pass("sealed");
-                self.write_soon(id);
+                drop(self.write_soon(id));
             }
         }
         Ok(appended)
@@ -240,6 +244,24 @@ impl Sessions {
         }
     }
 
+    /// The bell of a session, for its producer.
+    pub fn bell(&self, id: Uuid) -> Bell {
+        self.0.bells.listen(id)
+    }
+
+    /// Whether a session still takes chunks.
+    ///
+    /// # Errors
+    /// [`SessionError`].
+    pub async fn is_open(&self, id: Uuid) -> Result<bool, SessionError> {
+        Ok(self.0.logs.is_open(id).await?)
+    }
+
+    /// How long a producer may be silent.
+    pub fn idle(&self) -> Duration {
+        self.0.options.bounds.idle
+    }
+
     /// Cancels a session; what is there becomes a message, if that is wanted and there is something. The state then: one
     /// whose text is whole already is completed.
     ///
@@ -254,8 +276,8 @@ impl Sessions {
             }
             Step::Open(state) => Ok(Some(state)),
             Step::Sealed => {
-                // Somebody waits for the answer, and it says more when the message is there.
-                self.write(id).await;
+                // Somebody waits for the answer, and it says more when the message is there; but not for ever.
+                let _ = tokio::time::timeout(self.0.options.patience, self.write_soon(id)).await;
                 let session = self.0.logs.look(id).await?;
                 Ok(Some(session.map_or(State::Streaming, |session| session.state)))
             }

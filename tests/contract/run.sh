@@ -7,19 +7,9 @@ set -euo pipefail
 rowcast=$(realpath "$1") schemathesis=$(realpath --no-symlinks "$2")
 here=$(realpath "$(dirname "$0")")
 
-private=$(mktemp -d)
-cd "$private"
-touch "$private/said"
-env -i PATH="$PATH" HOME="$private" LOG=warn "$rowcast" dev --dir "$private/dev" --port 0 >"$private/said" &
-node=$!
-trap 'kill "$node"; wait "$node" || true; rm -rf "$private"' EXIT
+. "$here/../private_node.sh"
 
-url=
-for _ in {1..300}; do
-    url=$(sed -n 's/^listening on //p' "$private/said")
-    if [[ -n $url ]] || ! kill -0 "$node"; then break; fi
-    sleep 0.1
-done
 # It keeps notes where it runs, so it runs there, too.
+cd "$private"
 SCHEMATHESIS_HOOKS=hooks PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$here \
-    "$schemathesis" --config-file "$here/schemathesis.toml" run "${url:?the node did not start}/openapi.json" --checks all
+    "$schemathesis" --config-file "$here/schemathesis.toml" run "$url/openapi.json" --checks all

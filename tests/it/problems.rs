@@ -58,8 +58,11 @@ pub fn assert_problem(what: &str, answer: &Answer, status: u16, field: &str) {
 fn kind(status: u16) -> &'static str {
     match status {
         400 => "malformed",
+        401 => "unauthorized",
+        403 => "forbidden",
         404 => "not-found",
         405 => "method-not-allowed",
+        409 => "conflict",
         413 => "too-large",
         415 => "media-type",
         422 => "invalid",

@@ -11,7 +11,7 @@
 //!
 //! The span that carries the id is an error to those who filter by level: or else lines of errors would lack it.
 
-use std::{sync::Arc, time::Instant};
+use std::{fmt, sync::Arc, time::Instant};
 
 use opentelemetry::{
     Context,
@@ -31,6 +31,17 @@ use crate::{api::allow::Allow, metrics::METRICS, telemetry::TRACES};
 
 const ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The id of a request, for those who tell of it in the answer.
+#[derive(Clone)]
+pub(in crate::api) struct RequestId(HeaderValue);
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // It is plain ASCII.
+        f.write_str(self.0.to_str().unwrap_or_default())
+    }
+}
+
 /// The longest id that is taken from a client.
 const LONGEST: usize = 128;
 
@@ -38,9 +49,10 @@ const LONGEST: usize = 128;
 const LOG: &str = "rowcast::exchange";
 
 /// Calls the endpoint, and tells of it.
-pub(super) async fn call(endpoint: Arc<impl Endpoint>, request: Request, allow: Arc<Allow>) -> Result<Response> {
+pub(super) async fn call(endpoint: Arc<impl Endpoint>, mut request: Request, allow: Arc<Allow>) -> Result<Response> {
     let begun = Instant::now();
     let id = id(request.headers());
+    request.extensions_mut().insert(RequestId(id.clone()));
     let method = name(request.method());
     let route = allow.template(request.uri().path());
     let parent = parent(request.headers());

@@ -19,6 +19,7 @@ use poem::{Endpoint, EndpointExt, Response};
 use super::allow::Allow;
 pub(super) use compression::Once;
 pub use cors::Origins;
+pub(super) use exchange::RequestId;
 
 /// What the front does that can be chosen.
 #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use ::redis::Script;
+use ::redis::{AsyncCommands, Script};
 use chrono::DateTime;
 use uuid::Uuid;
 
@@ -49,6 +49,16 @@ impl Sessions {
             last: last.parse().ok(),
             texts: answer.collect(),
         })
+    }
+
+    /// Whether a session still takes chunks.
+    ///
+    /// # Errors
+    /// [`Away`].
+    pub async fn is_open(&self, id: Uuid) -> Result<bool, Away> {
+        let key = &self.key(id, "");
+        let state: Option<String> = self.line.ask(|mut redis| async move { redis.hget(key, "state").await }).await?;
+        Ok(matches!(state.as_deref(), Some("created" | "streaming")))
     }
 
     /// All that is known of a session, but for its text; none if nothing is.

@@ -11,6 +11,7 @@ mod link;
 mod listener;
 pub mod load;
 mod log;
+pub mod logs;
 mod machine;
 mod node;
 pub mod raw;
@@ -18,6 +19,7 @@ pub mod record;
 mod servers;
 pub mod stage;
 pub mod tokens;
+mod upstream;
 mod world;
 pub mod writers;
 
@@ -30,6 +32,7 @@ pub use listener::{CHANNELS, Heard, Listener};
 pub use log::Log;
 pub use machine::Machine;
 pub use node::{Answer, Node};
+pub use upstream::{Script, Upstream};
 pub use world::World;
 
 use std::time::Duration;

@@ -1,0 +1,305 @@
+//! `/session`: replies that are still being written, over HTTP.
+//!
+//! Who opens a session gets the token of its producer; with that, and with no other right, the producer brings chunks.
+//! So who writes the text need not be who asked for it, and knows nothing of users. Whoever may not read a session is
+//! told what is told of one that is not there.
+
+mod body;
+mod events;
+mod follow;
+pub(super) mod producer;
+mod refusal;
+mod view;
+
+use std::time::Duration;
+
+use poem::Request;
+use poem_openapi::{
+    ApiResponse, OpenApi,
+    param::{Header, Path, Query},
+};
+use uuid::Uuid;
+
+use body::{Cancellation, NewChunks, NewProducer, NewSession, OpenSession, SessionReceipt};
+pub use events::SessionEvent;
+pub(super) use follow::Following;
+use producer::Producer;
+pub use refusal::Refusal;
+use view::SessionView;
+
+use super::{
+    Tag,
+    caller::Caller,
+    failed::{BODY, CALLER, CONFLICT, Failed, INVALID, NOT_FOUND, UNAVAILABLE},
+    message::{KEY, check_room},
+    problem::ApiError,
+    rights, stream,
+    wire::Wire,
+};
+use crate::{
+    auth::Principal,
+    limit::Streams,
+    reply::{Cursor, Opening, State},
+    session::{Found, NotRotated, Opened, Sessions},
+};
+
+/// What a producer may bring at once, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionLimits {
+    /// The longest chunk, in bytes of UTF-8.
+    pub chunk_bytes: usize,
+    /// The most chunks.
+    pub batch: usize,
+    /// The longest text, in bytes of UTF-8.
+    pub bytes: usize,
+    /// How long a session may be open.
+    pub age: Duration,
+}
+
+#[derive(ApiResponse)]
+enum Open {
+    /// The session is open. Only this answer and a repeat of it have the token of its producer.
+    #[oai(status = 201)]
+    New(
+        Wire<OpenSession>,
+        /// Where it is.
+        #[oai(header = "Location")]
+        String,
+    ),
+    /// The same session is open already: this is how it is now.
+    #[oai(status = 200)]
+    There(Wire<OpenSession>),
+}
+
+#[derive(ApiResponse)]
+enum Appended {
+    /// All of it is taken. Whatever is beyond `head` may be sent again, if it was sent before.
+    #[oai(status = 200)]
+    Taken(Wire<SessionReceipt>),
+}
+
+#[derive(ApiResponse)]
+enum Got {
+    /// The session.
+    #[oai(status = 200)]
+    Session(Wire<SessionView>),
+}
+
+#[derive(ApiResponse)]
+enum Cancelled {
+    /// How it is now. `completed` where its text was whole before; `streaming` where what it has is about to become a
+    /// message.
+    #[oai(status = 200)]
+    State(Wire<Cancellation>),
+}
+
+#[derive(ApiResponse)]
+enum Rotated {
+    /// The new token; the old one is worth nothing any more.
+    #[oai(status = 200)]
+    Producer(Wire<NewProducer>),
+}
+
+/// The calls on sessions.
+#[derive(Clone)]
+pub(super) struct SessionApi {
+    /// All sessions.
+    pub sessions: Sessions,
+    /// What a producer may bring at once.
+    pub limits: SessionLimits,
+    /// How many streams each caller may have open.
+    pub streams: Streams,
+}
+
+#[OpenApi(tag = "Tag::Session")]
+impl SessionApi {
+    /// Open a session, for a reply that a producer is about to write.
+    #[oai(path = "/session", method = "post", operation_id = "openSession")]
+    async fn open(
+        &self,
+        request: &Request,
+        caller: Caller,
+        /// The session's `id`, if it is not in the body: so that the call can be repeated when its answer is lost.
+        #[oai(name = "Idempotency-Key")]
+        idempotency_key: Header<Option<Uuid>>,
+        new: Wire<NewSession>,
+    ) -> Result<Open, Failed<{ BODY | CALLER | CONFLICT | UNAVAILABLE }>> {
+        let _ = idempotency_key.0;
+        let NewSession { id, sender_id, room } = new.0;
+        check_room(Some(&room))?;
+        let chosen = chosen(id, key(request)?)?;
+        rights::post(&caller.principal, &room, sender_id)?;
+        let owner = caller.principal.subject.unwrap_or_default();
+        let opening = Opening { id: chosen.unwrap_or_else(Uuid::new_v4), owner, sender: sender_id, room };
+        let token = producer::token();
+        let age = self.limits.age;
+        match self.sessions.open(&opening, &token, chosen.is_some()).await? {
+            Opened::New { born } => {
+                let location = body::place(opening.id);
+                Ok(Open::New(Wire(OpenSession::new(opening, State::Created, token, 0, born, age)), location))
+            }
+            Opened::There { token, count, born, state } => {
+                Ok(Open::There(Wire(OpenSession::new(opening, state, token, count, born, age))))
+            }
+            Opened::Taken => Err(ApiError::NotTaken { reason: Refusal::Taken, head: None }.into()),
+            Opened::Full => Err(ApiError::Unavailable(anyhow::anyhow!("the most sessions are open")).into()),
+        }
+    }
+
+    /// Append chunks, in any order and as often as it takes: those that are there already are passed over.
+    ///
+    /// Of a request that is refused nothing is appended. When an answer is lost, send the same again; `head` says up to
+    /// where the text is there without a hole. No chunks at all are a sign of life, which a producer that is silent for
+    /// long has to give. The last chunk is said with `is_final` or `final_chunk_id`; when none before it is missing the
+    /// session is sealed, and its text becomes one message.
+    #[oai(path = "/session/:id/chunk", method = "post", operation_id = "appendChunks")]
+    async fn append(
+        &self,
+        producer: Producer,
+        id: Path<Uuid>,
+        chunks: Wire<NewChunks, true>,
+    ) -> Result<Appended, Failed<{ BODY | CALLER | CONFLICT | NOT_FOUND | UNAVAILABLE }>> {
+        let batch = chunks.0.batch(&self.limits)?;
+        let appended = self.sessions.append(id.0, &producer.token, &batch).await?;
+        let receipt = appended.map_err(|(why, count)| refusal::not_appended(id.0, why, count))?;
+        Ok(Appended::Taken(Wire(receipt.into())))
+    }
+
+    /// Read how a session is.
+    #[oai(path = "/session/:id", method = "get", operation_id = "getSession")]
+    async fn get(
+        &self,
+        caller: Caller,
+        id: Path<Uuid>,
+    ) -> Result<Got, Failed<{ CALLER | INVALID | NOT_FOUND | UNAVAILABLE }>> {
+        let found = self.readable(&caller.principal, id.0).await?;
+        Ok(Got::Session(Wire(SessionView::new(id.0, found))))
+    }
+
+    /// Cancel a session. Who stops reading cancels nothing; this does.
+    ///
+    /// Only who has opened it may, or who moderates in its room. What is over stays as it is.
+    #[oai(path = "/session/:id", method = "delete", operation_id = "cancelSession")]
+    async fn cancel(
+        &self,
+        caller: Caller,
+        id: Path<Uuid>,
+        /// Whether what is there without a hole becomes a message, if it is anything.
+        #[oai(default = "yes")]
+        keep: Query<bool>,
+    ) -> Result<Cancelled, Failed<{ CALLER | INVALID | NOT_FOUND | UNAVAILABLE }>> {
+        let state = match self.readable(&caller.principal, id.0).await? {
+            Found::Written(_) => State::Completed,
+            Found::Known(session) => {
+                rights::cancel(&caller.principal, &session.owner, &session.room)?;
+                let by = caller.principal.subject.unwrap_or_default();
+                let state = self.sessions.cancel(id.0, &by, keep.0).await?;
+                state.ok_or(ApiError::NoSession(id.0))?
+            }
+        };
+        Ok(Cancelled::State(Wire(Cancellation { state })))
+    }
+
+    /// Give the producer another token, for one that takes over: the one before may not append any more.
+    ///
+    /// Only who has opened the session may.
+    #[oai(path = "/session/:id/producer", method = "post", operation_id = "rotateProducer")]
+    async fn rotate(
+        &self,
+        caller: Caller,
+        id: Path<Uuid>,
+    ) -> Result<Rotated, Failed<{ CALLER | CONFLICT | INVALID | NOT_FOUND | UNAVAILABLE }>> {
+        let closed = |head| ApiError::NotTaken { reason: Refusal::Closed, head };
+        let session = match self.readable(&caller.principal, id.0).await? {
+            Found::Written(_) => return Err(closed(None).into()),
+            Found::Known(session) => session,
+        };
+        rights::own(&caller.principal, &session.owner)?;
+        let producer_token = producer::token();
+        match self.sessions.rotate(id.0, &producer_token).await? {
+            Ok((count, state)) => {
+                Ok(Rotated::Producer(Wire(NewProducer { producer_token, head: body::head(count), state })))
+            }
+            Err(NotRotated::Closed) => Err(closed(Some(body::head(session.count))).into()),
+            Err(NotRotated::Unknown) => Err(ApiError::NoSession(id.0).into()),
+        }
+    }
+
+    /// Follow a session, from its beginning or from where you left off, to its end.
+    ///
+    /// Append the chunks as they come, and put the message in the place of all of them when it does: what follows late or
+    /// comes back may be given the message alone. After the event that ends the session the stream ends; an
+    /// `EventSource` that comes back then is told to stop by a 204.
+    #[oai(path = "/session/:id/stream", method = "get", operation_id = "followSession")]
+    async fn follow(
+        &self,
+        request: &Request,
+        caller: Caller<true>,
+        id: Path<Uuid>,
+        /// The `id:` of the last event that was seen: the number of a chunk, or `end`.
+        last_event_id: Query<Option<String>>,
+        /// The same, as browsers send it when they reconnect; it wins.
+        #[oai(name = "Last-Event-ID")]
+        last_event_id_header: Header<Option<String>>,
+    ) -> Result<Following, Failed<{ CALLER | INVALID | NOT_FOUND }>> {
+        let _ = last_event_id_header.0;
+        let cursor = stream::position(request, last_event_id.0)?;
+        Ok(self.events(&caller, id.0, cursor).await?)
+    }
+}
+
+impl SessionApi {
+    /// The events of a session, for someone who may read it and for whom there is a place among their streams.
+    pub(super) async fn events<const STREAM: bool>(
+        &self,
+        caller: &Caller<STREAM>,
+        id: Uuid,
+        cursor: Option<Cursor>,
+    ) -> Result<Following, ApiError> {
+        let found = match self.sessions.find(id).await {
+            Ok(found) => visible(&caller.principal, id, found)?,
+            Err(error) => return Ok(follow::come_back(&error)),
+        };
+        let place = stream::enter(&self.streams, caller)?;
+        let followed = self.sessions.follow(found, cursor, caller.principal.until).await;
+        Ok(followed.map_or_else(|error| follow::come_back(&error), |followed| Following::of(followed, place)))
+    }
+
+    async fn readable(&self, caller: &Principal, id: Uuid) -> Result<Found, ApiError> {
+        visible(caller, id, self.sessions.find(id).await?)
+    }
+}
+
+/// A session that the caller may read: any other is not there.
+fn visible(caller: &Principal, id: Uuid, found: Option<Found>) -> Result<Found, ApiError> {
+    let may_read = |found: &Found| {
+        let owned = found.owner().is_some_and(|owner| rights::own(caller, owner).is_ok());
+        owned || caller.is_sender(found.sender()) || caller.may_read(found.room())
+    };
+    found.filter(may_read).ok_or(ApiError::NoSession(id))
+}
+
+/// The id that the caller has chosen, in the body or as a key.
+fn chosen(id: Option<Uuid>, key: Option<Uuid>) -> Result<Option<Uuid>, ApiError> {
+    match (id, key) {
+        (Some(id), Some(key)) if id != key => Err(ApiError::field(KEY, "must be the id, where both are given")),
+        (id, key) => Ok(id.or(key)),
+    }
+}
+
+/// The key of a request. One that cannot be read is refused: else a repeat would open another session.
+fn key(request: &Request) -> Result<Option<Uuid>, ApiError> {
+    let mut keys = request.headers().get_all(KEY).iter();
+    match (keys.next(), keys.next()) {
+        (None, _) => Ok(None),
+        (Some(key), None) => match Uuid::try_parse_ascii(key.as_bytes()) {
+            Ok(key) => Ok(Some(key)),
+            Err(_) => Err(ApiError::field(KEY, "must be a UUID")),
+        },
+        _ => Err(ApiError::field(KEY, "must be given once")),
+    }
+}
+
+fn yes() -> bool {
+    true
+}

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Reads real nodes with the clients that people have: npm's `eventsource`, and the `EventSource` of a page in Chromium. The
+# tests start the nodes that they need, all on one private PostgreSQL and Redis.
+#
+# Usage: run.sh ROWCAST [ARGUMENT...]: the program, and what else Node's test runner is to be told.
+set -euo pipefail
+rowcast=$(realpath "$1")
+shift
+cd "$(dirname "$0")"
+
+. ../private_node.sh
+
+export ROWCAST=$rowcast CHROMIUM=${CHROMIUM:-$(command -v chromium)}
+DATABASE_URL=$(sed -n 's/^  database  psql //p' "$private/said")
+REDIS_URL=$(sed -n 's/^  redis     redis-cli -u //p' "$private/said")
+export DATABASE_URL REDIS_URL
+node --test --test-reporter=spec "$@" ./*.test.mjs

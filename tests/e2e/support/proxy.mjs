@@ -1,0 +1,141 @@
+// The network between readers and nodes: it can be cut, wherever a test wants, and lead to another node.
+//
+// It passes bytes on as they are, and notes what is asked through it. Only readers come this way: their requests have no
+// body.
+
+import { once } from "node:events";
+import { connect, createServer } from "node:net";
+
+import { Watched } from "./watched.mjs";
+
+export class Proxy extends Watched {
+  /** What was asked, in order: `{ path, lastEventId, status }`, the status once there is one. */
+  requests = [];
+  /** Where new connections go. */
+  node;
+  #server = createServer((client) => this.#accept(client));
+  #links = new Set();
+  #knife = null;
+  #down = false;
+
+  /** A way to this node; it is closed after the test `t`. */
+  static async to(node, t) {
+    const proxy = new Proxy();
+    proxy.node = node;
+    proxy.#server.listen(0, "127.0.0.1");
+    await once(proxy.#server, "listening");
+    proxy.url = `http://127.0.0.1:${proxy.#server.address().port}`;
+    t.after(() => proxy.#close());
+    return proxy;
+  }
+
+  /** The requests whose path begins so. */
+  asked(path) {
+    return this.requests.filter((request) => request.path.startsWith(path));
+  }
+
+  /** Ends every connection, now. */
+  cut() {
+    for (const link of this.#links) link.cut();
+  }
+
+  /** Ends the next connection that carries this text from a node: in the middle of the text. */
+  cutInside(text) {
+    this.#knife = latin1(Buffer.from(text));
+  }
+
+  /** Cuts, and lets nobody through. */
+  down() {
+    this.#down = true;
+    this.cut();
+  }
+
+  /** Lets everybody through again. */
+  up() {
+    this.#down = false;
+  }
+
+  seen() {
+    return this.requests;
+  }
+
+  #close() {
+    this.#server.close();
+    this.down();
+  }
+
+  #accept(client) {
+    if (this.#down) return client.destroy();
+    const link = new Link(client, connect(this.node.port, "127.0.0.1"), this.requests);
+    this.#links.add(link);
+    link.client.on("data", (bytes) => this.#forth(link, bytes));
+    link.server.on("data", (bytes) => this.#back(link, bytes));
+    link.client.on("close", () => this.#links.delete(link));
+  }
+
+  #forth(link, bytes) {
+    link.noteRequests(bytes);
+    link.server.write(bytes);
+    this.changed();
+  }
+
+  #back(link, bytes) {
+    link.noteAnswers(bytes);
+    const at = this.#knife === null ? -1 : link.answered.indexOf(this.#knife);
+    if (at === -1) {
+      link.client.write(bytes);
+    } else {
+      const passed = link.answered.length - bytes.length;
+      link.client.end(bytes.subarray(0, Math.max(0, at + this.#knife.length / 2 - passed)));
+      link.server.destroy();
+      this.#knife = null;
+    }
+    this.changed();
+  }
+}
+
+/** A client's connection, and ours to the node for it. */
+class Link {
+  answered = "";
+  #asking = "";
+  #requests = [];
+  #all;
+
+  constructor(client, server, all) {
+    this.client = client;
+    this.server = server;
+    this.#all = all;
+    for (const [one, other] of [[client, server], [server, client]]) {
+      one.on("end", () => other.end());
+      one.on("error", () => other.destroy());
+    }
+  }
+
+  cut() {
+    this.client.destroy();
+    this.server.destroy();
+  }
+
+  noteRequests(bytes) {
+    const heads = (this.#asking + latin1(bytes)).split("\r\n\r\n");
+    this.#asking = heads.pop();
+    for (const head of heads) {
+      const path = head.split(" ")[1];
+      const lastEventId = /^last-event-id: *(.*)$/im.exec(head)?.[1];
+      const request = { path, lastEventId, status: undefined };
+      this.#requests.push(request);
+      this.#all.push(request);
+    }
+  }
+
+  noteAnswers(bytes) {
+    this.answered += latin1(bytes);
+    const statuses = [...this.answered.matchAll(/^HTTP\/1\.1 (\d{3})/gm)];
+    statuses.forEach(([, status], at) => (this.#requests[at].status = Number(status)));
+  }
+}
+
+/** A character for each byte, so that no text is torn where bytes are. */
+function latin1(bytes) {
+  return bytes.toString("latin1");
+}

@@ -1,0 +1,124 @@
+// The clients: they read a stream in the same way, and tell the same of it.
+
+import { after, before, describe } from "node:test";
+
+import { EventSource } from "eventsource";
+import { chromium } from "playwright-core";
+
+import { Watched } from "./watched.mjs";
+
+const CLOSED = 2;
+
+/**
+ * Reads a stream, and tells of each event. It runs here with the library, and in a page with what pages have, where it is
+ * sent as text: so it uses nothing from around it.
+ */
+function read(url, { EventSource, tell } = globalThis) {
+  const source = new EventSource(url);
+  const ours = ["connected", "chunk", "message_complete", "session_failed", "session_cancelled"];
+  for (const type of ["open", "error", "message", ...ours]) {
+    source.addEventListener(type, ({ lastEventId: id, data }) => {
+      tell({ type, id, data: data && JSON.parse(data), readyState: source.readyState });
+    });
+  }
+  return source;
+}
+
+/** What a client has been told of one stream. */
+class Reader extends Watched {
+  told = [];
+
+  constructor(url) {
+    super();
+    this.url = url;
+  }
+
+  tell = (event) => {
+    this.told.push(event);
+    this.changed();
+  };
+
+  seen() {
+    return this.told;
+  }
+
+  /** The events of this type. */
+  of(type) {
+    return this.told.filter((event) => event.type === type);
+  }
+
+  /** Waits until there are so many events of this type. */
+  async have(count, type) {
+    await this.until(`${count} times ${type}`, () => this.of(type).length >= count);
+  }
+
+  /** Waits until it has given up. It never comes back then. */
+  async closed() {
+    await this.until("closed for good", () => this.of("error").at(-1)?.readyState === CLOSED);
+  }
+}
+
+/** Reads with npm's library. */
+class LibraryReader extends Reader {
+  #source;
+
+  async start() {
+    this.#source = read(this.url, { EventSource, tell: this.tell });
+  }
+
+  async stop() {
+    this.#source.close();
+  }
+
+  /** Begins anew, like a program that has seen nothing yet. */
+  async reload() {
+    await this.stop();
+    this.told = [];
+    await this.start();
+  }
+}
+
+/** Reads in a page of its own. */
+class PageReader extends Reader {
+  #page;
+
+  constructor(url, page) {
+    super(url);
+    this.#page = page;
+  }
+
+  /** A page of the server's own may call it. Which one that is does not matter. */
+  async start() {
+    await this.#page.exposeFunction("tell", this.tell);
+    await this.#page.goto(new URL("/docs", this.url).href, { waitUntil: "commit" });
+    await this.#page.evaluate(read, this.url);
+  }
+
+  async stop() {
+    await this.#page.close();
+  }
+
+  /** What a person does to a page. */
+  async reload() {
+    await this.#page.reload({ waitUntil: "commit" });
+    this.told = [];
+    await this.#page.evaluate(read, this.url);
+  }
+}
+
+/** The same tests for each client. They are given what opens a stream, to be closed after the test `t`. */
+export function forEachReader(tests) {
+  const follow = (t, reader) => {
+    t.after(() => reader.stop());
+    return reader.start().then(() => reader);
+  };
+  describe("with npm's eventsource", () => {
+    tests((t, url) => follow(t, new LibraryReader(url)));
+  });
+  describe("in a page in Chromium", () => {
+    let browser;
+    before(async () => (browser = await chromium.launch({ executablePath: process.env.CHROMIUM })));
+    after(() => browser.close());
+    tests(async (t, url) => follow(t, new PageReader(url, await browser.newPage())));
+  });
+}
