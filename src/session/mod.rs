@@ -40,7 +40,7 @@ use crate::{
     redis::{
         Away, Line, Redis,
         bells::{Bell, Bells},
-        session::Sessions as Logs,
+        session::Logs,
     },
     reply::{Batch, Opening, Reason, Receipt, Session, State},
     store::{Store, StoreError},

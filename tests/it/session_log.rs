@@ -218,8 +218,8 @@ async fn another_producer_has_another_token_and_the_old_one_is_worth_nothing() {
 #[tokio::test]
 async fn what_was_failed_or_cancelled_takes_nothing_and_stays_so() {
     let world = World::new().await;
-    let logs = [(); 4].map(async |()| Log::open(&world, BOUNDS).await);
-    let [failed, cancelled, kept, empty] = futures_util::future::join_all(logs).await.try_into().ok().unwrap();
+    let logs = [(); 5].map(async |()| Log::open(&world, BOUNDS).await);
+    let [failed, cancelled, kept, none, empty] = futures_util::future::join_all(logs).await.try_into().ok().unwrap();
     for log in [&failed, &cancelled, &kept] {
         log.put(&batch(&[(0, "é"), (2, "parked")])).await;
     }
@@ -227,7 +227,12 @@ async fn what_was_failed_or_cancelled_takes_nothing_and_stays_so() {
     let fail = failed.logs.fail(failed.id, Reason::UpstreamError, "kind").await.unwrap();
     assert_eq!(fail, over(State::Failed, true));
     assert_eq!(cancelled.logs.cancel(cancelled.id, "who", false).await.unwrap(), over(State::Cancelled, true));
-    assert_eq!(empty.logs.cancel(empty.id, "who", true).await.unwrap(), over(State::Cancelled, true));
+    // Where there is no text there is nothing to keep.
+    empty.put(&batch(&[(0, ""), (2, "parked")])).await;
+    for nothing in [&none, &empty] {
+        let cancel = nothing.logs.cancel(nothing.id, "who", true).await.unwrap();
+        assert_eq!(cancel, over(State::Cancelled, true));
+    }
     assert_eq!(kept.logs.cancel(kept.id, "who", true).await.unwrap(), Step::Sealed);
     // Until it is written it is whole; but its producer hears at once that nobody wants more.
     let held = kept.look().await;

@@ -189,10 +189,11 @@ impl Model {
     fn cancel(&mut self, keep: bool) -> Step {
         if !self.is_open() {
             return self.rest();
-        } else if !keep || self.count() == 0 {
-            return self.end("cancelled", false);
         }
         let count = self.count();
+        if !keep || self.chunks.range(..count).all(|(_, text)| text.is_empty()) {
+            return self.end("cancelled", false);
+        }
         self.chunks.split_off(&count);
         (self.state, self.cancelled, self.last) = (Some("sealed"), true, Some(count - 1));
         Step::Sealed

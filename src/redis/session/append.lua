@@ -1,56 +1,55 @@
 -- Appends a batch of chunks: all of it, or nothing. Chunks that come too early are parked, those that are there are
 -- passed over, and the last one seals the session.
 -- KEYS[1..4]    the session, its log, its parked chunks; the sessions that are open, by their next deadline
--- ARGV[1..2]    id, the producer's token
--- ARGV[3..5]    the most that a chunk may be ahead, the most chunks, the most bytes
--- ARGV[6..9]    milliseconds: of silence, that a chunk may be missing, of age, that a sealed session has to be written
--- ARGV[10..11]  milliseconds until it is forgotten: open, sealed
--- ARGV[12]      the channel of its bell
+-- ARGV[1..3]    id, the producer's token, the channel of the session's bell
+-- ARGV[4..6]    how far a chunk may be ahead of the first that is missing, the most chunks, the most bytes
+-- ARGV[7..10]   milliseconds: of silence, that a chunk may be missing, of age, that a sealed session has to be written
+-- ARGV[11..12]  milliseconds until it is forgotten: open, sealed
 -- ARGV[13..14]  the number of the last chunk, how many tokens there are; '' if that is not said
 -- ARGV[15..]    for each chunk: its number, its text
 -- Returns 'ok', the state, and how many chunks are there, were new, were there already, are parked. Or what is wrong,
 -- and how many chunks are there.
-local held = redis.call('HMGET', KEYS[1], 'state', 'token', 'count', 'bytes', 'last', 'top', 'parked', 'gap', 'born',
-    'intent')
-local state = held[1]
+local session, log, waiting, open = unpack(KEYS)
+local id, token, channel = unpack(ARGV, 1, 3)
+local window, most_chunks, most_bytes = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local idle, missing, age, lease = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
+local keep_open, keep_sealed, said, tokens = ARGV[11], ARGV[12], tonumber(ARGV[13]), ARGV[14]
+
+-- What is there, and whether this producer may add to it.
+local state, its_token, intent, count, bytes, top, parked, born, last, gap = unpack(redis.call('HMGET', session,
+    'state', 'token', 'intent', 'count', 'bytes', 'top', 'parked', 'born', 'last', 'gap'))
 if not state then
     return {'unknown', 0}
 end
-local count, bytes, last, top = tonumber(held[3]), tonumber(held[4]), tonumber(held[5]), tonumber(held[6])
-local parked, gap = tonumber(held[7]), tonumber(held[8])
+count, bytes, top, parked = tonumber(count), tonumber(bytes), tonumber(top), tonumber(parked)
+born, last, gap = tonumber(born), tonumber(last), tonumber(gap)
 local function refuse(why)
     return {why, count}
 end
-if held[2] ~= ARGV[2] then
+if token ~= its_token then
     return refuse('fenced')
-end
-if state == 'failed' or state == 'cancelled' or held[10] then
+elseif state == 'failed' or state == 'cancelled' or intent then
     return refuse('closed')
 end
 
--- What is new of it, and whether all of it may be.
-local closed = state ~= 'created' and state ~= 'streaming'
-local said = tonumber(ARGV[13])
-if said and not closed and ((last and last ~= said) or said < top) then
+-- What of the batch is new, and whether all of it may be. Where the text is whole, only what is there may be.
+local whole = state == 'sealed' or state == 'completed'
+if said and whole and said ~= last then
+    return refuse('closed')
+elseif said and not whole and (said < top or last and said ~= last) then
     return refuse('final_conflict')
 end
-if said and closed and said ~= last then
-    return refuse('closed')
-end
+last = last or said
 local fresh, seen, duplicates = {}, {}, 0
-local bound = last or said
 for item = 15, #ARGV, 2 do
     local number, text = tonumber(ARGV[item]), ARGV[item + 1]
-    if closed and number > last then
-        return refuse('closed')
-    elseif bound and number > bound then
-        return refuse('beyond_final')
-    elseif number >= tonumber(ARGV[4]) then
+    if last and number > last then
+        return refuse(whole and 'closed' or 'beyond_final')
+    elseif number >= most_chunks then
         return refuse('too_many')
-    elseif number > count + tonumber(ARGV[3]) then
+    elseif number > count + window then
         return refuse('window')
-    elseif closed or number < count or seen[number]
-        or (parked > 0 and redis.call('HEXISTS', KEYS[3], ARGV[item]) == 1) then
+    elseif number < count or seen[number] or parked > 0 and redis.call('HEXISTS', waiting, ARGV[item]) == 1 then
         duplicates = duplicates + 1
     else
         seen[number] = true
@@ -58,85 +57,74 @@ for item = 15, #ARGV, 2 do
         fresh[#fresh + 1] = {number, text}
     end
 end
-if bytes > tonumber(ARGV[5]) then
+if bytes > most_bytes then
     return refuse('too_large')
-end
-if said and said >= tonumber(ARGV[4]) then
+elseif said and said >= most_chunks then
     return refuse('too_many')
-end
-if closed then
+elseif whole then
     return {'ok', state, count, 0, duplicates, parked}
 end
 
--- Nothing is refused any more.
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+-- Nothing is refused any more: what comes next goes into the log, with all that has waited for it.
 local before = count
-local function write(text)
-    count = count + 1
-    redis.call('XADD', KEYS[2], count .. '-0', 'c', text)
-end
 for _, chunk in ipairs(fresh) do
-    top = math.max(top, chunk[1])
-    if chunk[1] == count then
-        write(chunk[2])
-        while parked > 0 do
-            local text = redis.call('HGET', KEYS[3], count)
-            if not text then break end
-            redis.call('HDEL', KEYS[3], count)
-            parked = parked - 1
-            write(text)
-        end
-    else
-        redis.call('HSET', KEYS[3], chunk[1], chunk[2])
+    local number, text = unpack(chunk)
+    top = math.max(top, number)
+    if number > count then
+        redis.call('HSET', waiting, number, text)
         parked = parked + 1
+    else
+        repeat
+            count = count + 1
+            redis.call('XADD', log, count .. '-0', 'c', text)
+            text = parked > 0 and redis.call('HGET', waiting, count)
+            if text then
+                redis.call('HDEL', waiting, count)
+                parked = parked - 1
+            end
+        until not text
     end
 end
 if before == 0 and count > 0 then
-    redis.call('PEXPIRE', KEYS[2], ARGV[10])
+    redis.call('PEXPIRE', log, keep_open)
 end
 if parked > 0 then
-    redis.call('PEXPIRE', KEYS[3], ARGV[10])
+    redis.call('PEXPIRE', waiting, keep_open)
 end
-if #fresh > 0 then
-    state = 'streaming'
-end
-last = bound
-local stamp = string.format('%.0f', now)
-local fields = {'count', count, 'bytes', bytes, 'top', top, 'parked', parked, 'touched', stamp}
-local function set(field, value)
-    fields[#fields + 1] = field
-    fields[#fields + 1] = value
-end
-if said then
-    set('last', said)
-end
-if ARGV[14] ~= '' then
-    set('tokens', ARGV[14])
+
+-- What is known of it now, and when somebody is to look.
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local function exact(time)
+    return string.format('%.0f', time)
 end
 local due
 if last and count == last + 1 then
-    state = 'sealed'
-    set('sealed', stamp)
-    redis.call('PEXPIRE', KEYS[1], ARGV[11])
-    redis.call('PEXPIRE', KEYS[2], ARGV[11])
-    due = now + tonumber(ARGV[9])
+    state, due = 'sealed', now + lease
+    redis.call('HSET', session, 'sealed', exact(now))
+    redis.call('PEXPIRE', session, keep_sealed)
+    redis.call('PEXPIRE', log, keep_sealed)
 else
-    due = math.min(now + tonumber(ARGV[6]), tonumber(held[9]) + tonumber(ARGV[8]))
+    state = #fresh > 0 and 'streaming' or state
+    due = math.min(now + idle, born + age)
     if parked == 0 and not last then
-        set('gap', '')
+        gap = nil
     else
-        if not gap or count > before then
-            gap = now
-        end
-        set('gap', string.format('%.0f', gap))
-        due = math.min(due, gap + tonumber(ARGV[7]))
+        -- One is missing: since it was the first to be missed.
+        gap = count == before and gap or now
+        due = math.min(due, gap + missing)
     end
 end
-set('state', state)
-redis.call('HSET', KEYS[1], unpack(fields))
-redis.call('ZADD', KEYS[4], due, ARGV[1])
+redis.call('HSET', session, 'state', state, 'count', count, 'bytes', bytes, 'top', top, 'parked', parked,
+    'touched', exact(now), 'gap', gap and exact(gap) or '')
+if said then
+    redis.call('HSET', session, 'last', said)
+end
+if tokens ~= '' then
+    redis.call('HSET', session, 'tokens', tokens)
+end
+redis.call('ZADD', open, due, id)
 if count > before or state == 'sealed' then
-    redis.call('PUBLISH', ARGV[12], count)
+    redis.call('PUBLISH', channel, count)
 end
 return {'ok', state, count, #fresh, duplicates, parked}

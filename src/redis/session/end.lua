@@ -1,100 +1,112 @@
 -- Ends a session, or takes a step towards it; what is over stays as it is.
 -- KEYS[1..4]  the session, its log, its parked chunks; the sessions that are open, by their next deadline
--- ARGV[1..3]  id, the channel of its bell, what is to be done
+-- ARGV[1..3]  id, the channel of its bell, what is to be done: one of the steps below
 -- ARGV[4..6]  milliseconds until it is forgotten: completed, failed or cancelled, sealed
 -- ARGV[7]     milliseconds that a sealed session has to be written, before someone else tries
--- cancel:     ARGV[8..9]   who; '1' to keep what is there
--- fail:       ARGV[8..9]   the reason; the kind of a model's error, or ''
--- complete:   ARGV[8]      the number of the message; '' where it was written and is gone
--- reap:       ARGV[8..11]  milliseconds: of silence, that a chunk may be missing, of age, that writing may be tried
---             ARGV[12]     '1' for whoever writes it just now: it need not be due
+-- ARGV[8..]   what the step takes
 -- Returns the state then, '' where there is none, 'early' where there is nothing to reap yet; and 1 if it is over by this.
-local held = redis.call('HMGET', KEYS[1], 'state', 'count', 'last', 'parked', 'gap', 'born', 'touched', 'sealed', 'intent')
-local state, verb = held[1], ARGV[3]
-if not state then
-    redis.call('ZREM', KEYS[4], ARGV[1])
-    return {'', 0}
+local session, log, waiting, open = unpack(KEYS)
+local id, channel, step, keep_completed, keep_ended, keep_sealed = unpack(ARGV, 1, 6)
+local lease = tonumber(ARGV[7])
+local state, count, intent = unpack(redis.call('HMGET', session, 'state', 'count', 'intent'))
+local sealed = state == 'sealed'
+if not sealed and state ~= 'created' and state ~= 'streaming' then
+    redis.call('ZREM', open, id)
+    return {state or '', 0}
 end
-local open = state == 'created' or state == 'streaming'
-if not open and state ~= 'sealed' then
-    redis.call('ZREM', KEYS[4], ARGV[1])
-    return {state, 0}
-end
+count = tonumber(count)
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local count = tonumber(held[2])
 
 local function over(to, keep_log, ...)
-    redis.call('HSET', KEYS[1], 'state', to, 'parked', 0, ...)
-    redis.call('DEL', KEYS[3])
-    local keep = ARGV[to == 'completed' and 4 or 5]
+    redis.call('HSET', session, 'state', to, 'parked', 0, ...)
+    redis.call('DEL', waiting)
+    local keep = to == 'completed' and keep_completed or keep_ended
+    redis.call('PEXPIRE', session, keep)
     if keep_log then
-        redis.call('PEXPIRE', KEYS[2], keep)
+        redis.call('PEXPIRE', log, keep)
     else
-        redis.call('DEL', KEYS[2])
+        redis.call('DEL', log)
     end
-    redis.call('PEXPIRE', KEYS[1], keep)
-    redis.call('ZREM', KEYS[4], ARGV[1])
-    redis.call('PUBLISH', ARGV[2], count)
+    redis.call('ZREM', open, id)
+    redis.call('PUBLISH', channel, count)
     return {to, 1}
 end
 
-if verb == 'complete' then
-    if open then return {state, 0} end
-    local to = held[9] or 'completed'
-    return over(to, false, 'message', ARGV[8])
-end
+local steps = {}
 
-if verb == 'fail' then
-    -- A text that is whole fails only where it cannot be written.
-    if not open and ARGV[8] ~= 'persist_failed' and ARGV[8] ~= 'empty' then return {state, 0} end
-    return over('failed', ARGV[8] == 'persist_failed', 'reason', ARGV[8], 'kind', ARGV[9])
-end
-
-if verb == 'cancel' then
-    if not open then return {state, 0} end
-    if ARGV[9] ~= '1' or count == 0 then
-        return over('cancelled', false, 'by', ARGV[8])
+-- Its text is written, as the message with this number; '' where that is gone again.
+function steps.complete(message)
+    if not sealed then
+        return {state, 0}
     end
-    local bytes = tonumber(redis.call('HGET', KEYS[1], 'bytes'))
-    for _, text in ipairs(redis.call('HVALS', KEYS[3])) do bytes = bytes - #text end
-    redis.call('HSET', KEYS[1], 'state', 'sealed', 'intent', 'cancelled', 'by', ARGV[8], 'last', count - 1,
-        'bytes', bytes, 'parked', 0, 'sealed', string.format('%.0f', now))
-    redis.call('DEL', KEYS[3])
-    redis.call('PEXPIRE', KEYS[1], ARGV[6])
-    redis.call('PEXPIRE', KEYS[2], ARGV[6])
-    redis.call('ZADD', KEYS[4], now + tonumber(ARGV[7]), ARGV[1])
-    redis.call('PUBLISH', ARGV[2], count)
+    return over(intent or 'completed', false, 'message', message)
+end
+
+-- For this reason; '' or the kind of a model's error. A text that is whole fails only where it cannot be written.
+function steps.fail(reason, kind)
+    if sealed and reason ~= 'persist_failed' and reason ~= 'empty' then
+        return {state, 0}
+    end
+    return over('failed', reason == 'persist_failed', 'reason', reason, 'kind', kind)
+end
+
+-- By this one; '1' to keep what is there without a hole, which is sealed then as if it were all, unless it is nothing.
+function steps.cancel(by, keep)
+    if sealed then
+        return {state, 0}
+    end
+    local bytes = tonumber(redis.call('HGET', session, 'bytes'))
+    for _, text in ipairs(redis.call('HVALS', waiting)) do
+        bytes = bytes - #text
+    end
+    if keep ~= '1' or bytes == 0 then
+        return over('cancelled', false, 'by', by)
+    end
+    redis.call('HSET', session, 'state', 'sealed', 'intent', 'cancelled', 'by', by, 'last', count - 1, 'bytes', bytes,
+        'parked', 0, 'sealed', string.format('%.0f', now))
+    redis.call('DEL', waiting)
+    redis.call('PEXPIRE', session, keep_sealed)
+    redis.call('PEXPIRE', log, keep_sealed)
+    redis.call('ZADD', open, now + lease, id)
+    redis.call('PUBLISH', channel, count)
     return {'sealed', 0}
 end
 
--- reap
-if state == 'sealed' then
-    local due = tonumber(redis.call('ZSCORE', KEYS[4], ARGV[1]) or 0)
-    if ARGV[12] ~= '1' and due > now then return {'early', 0} end
-    if now - tonumber(held[8]) >= tonumber(ARGV[11]) then
-        return over('failed', true, 'reason', 'persist_failed')
+-- If its time is up. Milliseconds: of silence, that a chunk may be missing, of age, that writing may be tried; '1' for
+-- whoever writes it just now: then it need not be due.
+function steps.reap(idle, missing, age, persist, held)
+    local born, touched, gap, last, top, since = unpack(redis.call('HMGET', session, 'born', 'touched', 'gap', 'last',
+        'top', 'sealed'))
+    if sealed then
+        local due = tonumber(redis.call('ZSCORE', open, id) or 0)
+        if held ~= '1' and due > now then
+            return {'early', 0}
+        elseif now >= since + persist then
+            return over('failed', true, 'reason', 'persist_failed')
+        end
+        redis.call('ZADD', open, now + lease, id)
+        return {'sealed', 0}
     end
-    redis.call('ZADD', KEYS[4], now + tonumber(ARGV[7]), ARGV[1])
-    return {'sealed', 0}
-end
-local gap = tonumber(held[5])
-local silent, old = tonumber(held[7]) + tonumber(ARGV[8]), tonumber(held[6]) + tonumber(ARGV[10])
-local missing = gap and gap + tonumber(ARGV[9])
-if now >= old then
-    return over('failed', false, 'reason', 'max_age')
-end
-if missing and now >= missing then
-    local numbers, top = {}, tonumber(held[3]) or tonumber(redis.call('HGET', KEYS[1], 'top'))
-    for number = count, top do
-        if redis.call('HEXISTS', KEYS[3], number) == 0 then numbers[#numbers + 1] = number end
-        -- No more than anybody reads.
-        if #numbers == 100 then break end
+    local old, silent = born + age, touched + idle
+    local late = tonumber(gap) and gap + missing
+    if now >= old then
+        return over('failed', false, 'reason', 'max_age')
+    elseif late and now >= late then
+        local numbers = {}
+        for number = count, tonumber(last) or tonumber(top) do
+            if redis.call('HEXISTS', waiting, number) == 0 then
+                numbers[#numbers + 1] = number
+            end
+            -- No more than anybody reads.
+            if #numbers == 100 then break end
+        end
+        return over('failed', false, 'reason', 'missing_chunk', 'missing', table.concat(numbers, ','))
+    elseif now >= silent then
+        return over('failed', false, 'reason', 'producer_timeout')
     end
-    return over('failed', false, 'reason', 'missing_chunk', 'missing', table.concat(numbers, ','))
+    redis.call('ZADD', open, math.min(silent, old, late or silent), id)
+    return {'early', 0}
 end
-if now >= silent then
-    return over('failed', false, 'reason', 'producer_timeout')
-end
-redis.call('ZADD', KEYS[4], math.min(silent, old, missing or silent), ARGV[1])
-return {'early', 0}
+
+return steps[step](unpack(ARGV, 8))

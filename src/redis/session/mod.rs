@@ -9,20 +9,26 @@
 //! | `session:{id}:bell` | a channel: something has changed, look (see [`super::bells`]) |
 //! | `sessions` | a sorted set: those that are open, by their next deadline |
 //!
-//! Whatever changes a session is one script, so nodes and producers need no lock and no agreement; and the clock is
+//! Whatever changes a session is one script, beside the file that calls it; so nodes and producers need no lock and no agreement; and the clock is
 //! Redis's own. Data never travels over the channel: what is lost there is a moment, not a chunk.
 
+mod append;
+mod end;
+mod open;
 mod read;
-mod write;
+mod readers;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use ::redis::{FromRedisValue, Script, ScriptInvocation};
 use uuid::Uuid;
 
+pub use append::NotAppended;
+pub use end::Step;
+pub use open::{NotRotated, Opened};
 pub use read::Page;
-pub use write::{NotAppended, NotRotated, Opened, Step};
 
-use super::Line;
+use super::{Away, Line};
 
 /// What a session may be, and how long it has for what.
 #[derive(Debug, Clone)]
@@ -53,22 +59,24 @@ pub struct Bounds {
     pub keep_sealed: Duration,
 }
 
-/// All sessions, over a connection of their own; a cheap handle.
-#[derive(Clone)]
-pub struct Sessions {
-    line: Line,
-    bounds: std::sync::Arc<Bounds>,
+impl Bounds {
+    /// How long an open session is kept at most: somebody may be late in ending it, but not for ever.
+    fn keep_open(&self) -> Duration {
+        self.age.saturating_mul(2)
+    }
 }
 
-impl Sessions {
-    /// Sessions within these bounds.
+/// The logs of all sessions; a cheap handle.
+#[derive(Clone)]
+pub struct Logs {
+    line: Line,
+    bounds: Arc<Bounds>,
+}
+
+impl Logs {
+    /// Logs of sessions within these bounds.
     pub fn new(line: Line, bounds: Bounds) -> Self {
         Self { line, bounds: bounds.into() }
-    }
-
-    /// What sessions may be.
-    pub fn bounds(&self) -> &Bounds {
-        &self.bounds
     }
 
     fn key(&self, id: Uuid, part: &str) -> String {
@@ -77,6 +85,17 @@ impl Sessions {
 
     fn due_key(&self) -> String {
         self.line.name("sessions")
+    }
+
+    /// A script with the keys that all need which change a session.
+    fn of<'a>(&self, script: &'a Script, id: Uuid) -> ScriptInvocation<'a> {
+        let mut call = script.key(self.key(id, ""));
+        call.key(self.key(id, ":log")).key(self.key(id, ":parked")).key(self.due_key());
+        call
+    }
+
+    async fn invoke<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> Result<T, Away> {
+        self.line.ask(|mut redis| async move { call.invoke_async(&mut redis).await }).await
     }
 }
 

@@ -6,7 +6,7 @@ use ::redis::{AsyncCommands, Script};
 use chrono::DateTime;
 use uuid::Uuid;
 
-use super::Sessions;
+use super::{Logs, readers::believed};
 use crate::{
     redis::Away,
     reply::{ChunkId, Session, State},
@@ -30,7 +30,7 @@ pub struct Page {
     pub texts: Vec<String>,
 }
 
-impl Sessions {
+impl Logs {
     /// The chunks from this one on, as many as fit in so many bytes, and one at least if there is one.
     ///
     /// # Errors
@@ -38,8 +38,7 @@ impl Sessions {
     pub async fn read(&self, id: Uuid, from: ChunkId, bytes: usize) -> Result<Page, Away> {
         let mut call = READ.key(self.key(id, ""));
         call.key(self.key(id, ":log")).arg(from).arg(PAGE).arg(bytes);
-        let call = &call;
-        let answer: Vec<String> = self.line.ask(|mut redis| async move { call.invoke_async(&mut redis).await }).await?;
+        let answer: Vec<String> = self.invoke(&call).await?;
         let mut answer = answer.into_iter();
         let mut next = || answer.next().unwrap_or_default();
         let (state, count, last) = (next(), next(), next());
@@ -120,12 +119,6 @@ fn session(id: Uuid, fields: &Fields, readers: Fields, now: u64) -> Option<Sessi
         message: text("message").and_then(|message| message.parse().ok()),
         by: text("by").cloned(),
         tokens: number("tokens"),
-        readers: readers.into_iter().filter_map(|(node, noted)| Some((node, believed(&noted, now)?))).collect(),
+        readers: believed(readers, now),
     })
-}
-
-/// How many readers were noted, if that is still believed.
-fn believed(noted: &str, now: u64) -> Option<u64> {
-    let (until, count) = noted.split_once(' ')?;
-    (until.parse::<u64>().ok()? > now).then(|| count.parse().ok())?
 }

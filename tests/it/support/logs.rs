@@ -6,7 +6,7 @@ use redis::{AsyncCommands, aio::MultiplexedConnection};
 use rowcast::{
     redis::{
         Line, Redis,
-        session::{Bounds, NotAppended, Opened, Sessions, Step},
+        session::{Bounds, Logs, NotAppended, Opened, Step},
     },
     reply::{Batch, ChunkId, Opening, Receipt, Session},
 };
@@ -35,16 +35,16 @@ pub const TOKEN: &str = "token";
 
 /// A session, and what Redis holds of its world.
 pub struct Log {
-    pub logs: Sessions,
+    pub logs: Logs,
     pub id: Uuid,
     redis: MultiplexedConnection,
     prefix: String,
 }
 
 /// Sessions of a world, within these bounds.
-pub fn logs(world: &World, redis_url: &str, bounds: Bounds) -> Sessions {
+pub fn logs(world: &World, redis_url: &str, bounds: Bounds) -> Logs {
     let redis = Redis::new(redis_url, &world.prefix).unwrap();
-    Sessions::new(Line::new(redis, Duration::from_secs(20)), bounds)
+    Logs::new(Line::new(redis, Duration::from_secs(20)), bounds)
 }
 
 /// How a session is opened.
