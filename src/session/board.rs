@@ -182,21 +182,21 @@ impl Board {
         self.earliest.into_iter().fold(self.quiet + keep_alive, Instant::min)
     }
 
-    /// Does what is due. Whom to wake.
+    /// Does what is due, if anything is. Whom to wake.
     #[must_use]
     pub(super) fn tick(&mut self, keep_alive: Duration) -> Vec<Waker> {
         let now = Instant::now();
+        if now < self.due(keep_alive) {
+            return Vec::new();
+        }
         let is_over = |seat: &Seat| seat.until.is_some_and(|until| until <= now);
         let quiet = self.quiet + keep_alive <= now;
         if quiet {
             (self.pings, self.ping, self.quiet) = (self.pings + 1, frame::ping(), now);
         }
-        let woken = self.wakers(|seat| quiet || is_over(seat));
-        if self.earliest.is_some_and(|earliest| earliest <= now) {
-            let left = self.seats.iter().filter(|(_, seat)| !is_over(seat));
-            self.earliest = left.filter_map(|(_, seat)| seat.until).min();
-        }
-        woken
+        let left = self.seats.iter().filter(|(_, seat)| !is_over(seat));
+        self.earliest = left.filter_map(|(_, seat)| seat.until).min();
+        self.wakers(|seat| quiet || is_over(seat))
     }
 
     fn wakers(&mut self, concerned: impl Fn(&Seat) -> bool) -> Vec<Waker> {

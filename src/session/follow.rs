@@ -8,20 +8,22 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt, future, stream, stream::BoxStream};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::Instant,
-};
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use uuid::Uuid;
 
 use super::{
-    Found, Message, Session, SessionError, Sessions, State, StoreError,
+    Found, Sessions,
     board::{PARTS, Place},
     follower::Follower,
     frame,
     reader::Reader,
 };
-use crate::{frame::retry, metrics::METRICS, reply::Cursor};
+use crate::{
+    frame::retry,
+    metrics::METRICS,
+    reply::{Cursor, Session, State},
+    store::StoreError,
+};
 
 /// What a reader is given.
 pub enum Followed {
@@ -32,53 +34,40 @@ pub enum Followed {
     Events(BoxStream<'static, Result<Bytes, Infallible>>),
 }
 
-/// Why a session cannot be followed now.
+/// The node has its most readers; later there may be room.
 #[derive(Debug, thiserror::Error)]
-pub enum NotFollowed {
-    /// The node has its most readers.
-    #[error("the most readers are here")]
-    Full,
-    /// It cannot be reached.
-    #[error(transparent)]
-    Session(#[from] SessionError),
-}
+#[error("the most readers are here")]
+pub struct Full;
 
 impl Sessions {
     /// Follows a session from after `cursor`, or from its beginning; no longer than `until`.
     ///
     /// # Errors
-    /// [`NotFollowed`].
-    pub async fn follow(
-        &self,
-        found: Found,
-        cursor: Option<Cursor>,
-        until: Option<Instant>,
-    ) -> Result<Followed, NotFollowed> {
+    /// [`Full`].
+    pub async fn follow(&self, found: Found, cursor: Option<Cursor>, until: Option<Instant>) -> Result<Followed, Full> {
         let session = match found {
-            Found::Known(session) => *session,
-            Found::Written(_) if cursor == Some(Cursor::End) => return Ok(Followed::Seen),
+            Found::Known(session) if !session.state.is_over() => *session,
+            _ if cursor == Some(Cursor::End) => return Ok(Followed::Seen),
             Found::Written(message) => {
                 return Ok(self.only(&frame::written(message.session_id.unwrap_or_default(), &message)));
             }
+            Found::Known(session) => match self.ending(&session).await {
+                Ok(ending) => return Ok(self.only(&ending)),
+                // It is told when PostgreSQL is back.
+                Err(_) => *session,
+            },
         };
+        let permit = self.permit()?;
         let mut opening = BytesMut::from(self.retry());
-        if !session.state.is_over() {
+        let next = if session.state.is_over() {
+            session.count
+        } else {
             opening.extend_from_slice(&frame::connected(&session, Uuid::new_v4(), &self.0.node));
-        } else if cursor == Some(Cursor::End) {
-            return Ok(Followed::Seen);
-        } else if let Ok(ending) = self.ending(&session).await {
-            return Ok(self.only(&ending));
-        }
-        let Some(permit) = self.place() else {
-            METRICS.sessions.readers_refused.inc();
-            return Err(NotFollowed::Full);
-        };
-        let next = match cursor {
-            // How it ended is told when PostgreSQL is back, and nothing before it.
-            _ if session.state.is_over() => session.count,
-            Some(Cursor::Chunk(seen)) => seen + 1,
-            // Redis has forgotten that it was over.
-            Some(Cursor::End) | None => 0,
+            match cursor {
+                Some(Cursor::Chunk(seen)) => seen + 1,
+                // Who has seen the end has seen what Redis has forgotten.
+                Some(Cursor::End) | None => 0,
+            }
         };
         let (follower, place) = self.attach(session, next, until);
         let reader = Reader::new(follower, place, opening.freeze(), permit);
@@ -116,8 +105,11 @@ impl Sessions {
         (follower, place)
     }
 
-    fn place(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.0.places).try_acquire_owned().ok()
+    fn permit(&self) -> Result<OwnedSemaphorePermit, Full> {
+        Arc::clone(&self.0.reads).try_acquire_owned().map_err(|_| {
+            METRICS.sessions.readers_refused.inc();
+            Full
+        })
     }
 
     fn only(&self, event: &Bytes) -> Followed {
@@ -136,23 +128,12 @@ impl Sessions {
         Ok(frame::over(session, message.as_ref()))
     }
 
-    /// The message that a session became, as long as it is where its readers may see it.
-    pub(super) async fn message(&self, session: &Session) -> Result<Option<Message>, StoreError> {
-        let message = self.0.store.reply(session.id).await?;
-        Ok(message.filter(|message| message.room == session.room && message.sender_id == session.sender))
-    }
-
     /// What clients are told first, and when they are sent away. Half to one and a half times: those that were cut off
     /// together do not come back together.
     pub(super) fn retry(&self) -> Bytes {
         let base = u64::try_from(self.0.options.retry.as_millis()).unwrap_or(u64::MAX / 2).max(2);
         retry(fastrand::u64(base / 2..=base + base / 2))
     }
-}
-
-/// As many places as there may be readers.
-pub(super) fn places(readers: usize) -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(readers.min(Semaphore::MAX_PERMITS)))
 }
 
 /// One piece, and an end that is counted.

@@ -23,12 +23,16 @@ use tokio::{
 };
 
 use super::{
-    Session, SessionError, Sessions,
+    SessionError, Sessions,
     board::{Board, Place, Turn},
     frame,
     tail::Tail,
 };
-use crate::{metrics::METRICS, redis::bells::Bell, reply::ChunkId};
+use crate::{
+    metrics::METRICS,
+    redis::bells::Bell,
+    reply::{ChunkId, Session},
+};
 
 /// How often readers are noted where all nodes see them, and for how long that is believed.
 const NOTE: Duration = Duration::from_secs(10);
@@ -113,8 +117,7 @@ impl Follower {
         let Some(state) = page.state else { return Ok(Look::Over(self.vanished(from).await?)) };
         let frames: Vec<Bytes> = frame::chunks(id, from, &page).collect();
         let more = !frames.is_empty() && from + (frames.len() as u64) < page.count;
-        let woken = self.board().looked(page.count, frames);
-        woken.into_iter().for_each(Waker::wake);
+        self.tell(|board| board.looked(page.count, frames));
         if more {
             return Ok(Look::More);
         }
@@ -142,8 +145,7 @@ impl Follower {
             let due = self.board().due(keep_alive);
             // One may have come whose time is up earlier.
             let _ = timeout_at(due, readers.changed()).await;
-            let woken = self.board().tick(keep_alive);
-            woken.into_iter().for_each(Waker::wake);
+            self.tell(|board| board.tick(keep_alive));
         }
     }
 
@@ -172,12 +174,9 @@ impl Follower {
     }
 
     fn end(&self, ending: Bytes) {
-        let woken = {
-            let mut followers = self.sessions.followers();
-            followers.remove(&self.session.id);
-            self.board().end(ending)
-        };
-        woken.into_iter().for_each(Waker::wake);
+        // Nobody comes any more to whom it would have to be told.
+        self.sessions.followers().remove(&self.session.id);
+        self.tell(|board| board.end(ending));
     }
 
     /// Whether nobody reads any more; then nobody finds it any more either.
@@ -214,7 +213,12 @@ impl Follower {
 
     /// Sends away a part of the readers, or all.
     pub(super) fn bye(&self, part: Option<usize>) {
-        let woken = self.board().bye(part);
+        self.tell(|board| board.bye(part));
+    }
+
+    /// Puts something up, and wakes those whom it concerns when nothing is locked any more.
+    fn tell(&self, put: impl FnOnce(&mut Board) -> Vec<Waker>) {
+        let woken = put(&mut self.board());
         woken.into_iter().for_each(Waker::wake);
     }
 

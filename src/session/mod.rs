@@ -1,8 +1,8 @@
 //! Sessions: replies that are still being written, by a producer that nobody need wait for.
 //!
 //! The text is in Redis, as a log that only grows; a node holds nothing that matters. A producer appends to it, on any
-//! node. Readers [follow] it, on any node: what is there, and then what comes. When the last chunk is there the text
-//! becomes one message ([`write`](self)), and from then on Postgres tells, for ever. Who goes away without a word is
+//! node. Readers [follow] it, on any node: what is there, and then what comes. When the last chunk is there the text is
+//! [written](mod@write) as one message, and from then on Postgres tells, for ever. Who goes away without a word is
 //! noticed by the [reaper](reap).
 //!
 //! Others keep the text in the process that produces it, and hand it to readers by a handshake, or send it through
@@ -12,8 +12,10 @@
 //! The price is a write to Redis for each chunk, and one reading for each node where somebody reads.
 
 mod board;
+mod end;
 mod follow;
 mod follower;
+mod found;
 mod frame;
 mod reader;
 mod reap;
@@ -30,19 +32,19 @@ use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
-pub use follow::{Followed, NotFollowed};
+pub use follow::{Followed, Full};
 use follower::Follower;
+pub use found::Found;
 
 pub use crate::redis::session::{Bounds, NotAppended, NotRotated, Opened, Step};
 use crate::{
-    message::Message,
     metrics::METRICS,
     redis::{
         Away, Line, Redis,
         bells::{Bell, Bells},
         session::Logs,
     },
-    reply::{Batch, Opening, Reason, Receipt, Session, State},
+    reply::{Batch, Opening, Receipt, State},
     store::{Store, StoreError},
 };
 
@@ -88,41 +90,6 @@ pub struct Stats {
     pub bells: bool,
 }
 
-/// A session, wherever it is to be found.
-#[derive(Debug, Clone)]
-pub enum Found {
-    /// Redis knows it.
-    Known(Box<Session>),
-    /// Redis knows nothing of it any more, and it became this message.
-    Written(Box<Message>),
-}
-
-impl Found {
-    /// Its room.
-    pub fn room(&self) -> &str {
-        match self {
-            Self::Known(session) => &session.room,
-            Self::Written(message) => &message.room,
-        }
-    }
-
-    /// In whose name it is written.
-    pub fn sender(&self) -> Uuid {
-        match self {
-            Self::Known(session) => session.sender,
-            Self::Written(message) => message.sender_id,
-        }
-    }
-
-    /// Who opened it, if that is still known; empty where nobody is asked who they are.
-    pub fn owner(&self) -> Option<&str> {
-        match self {
-            Self::Known(session) => Some(&session.owner),
-            Self::Written(_) => None,
-        }
-    }
-}
-
 /// Why sessions cannot be had now. Later they may.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
@@ -143,8 +110,10 @@ struct Inner {
     bells: Bells,
     store: Store,
     options: Options,
-    /// What this node is called where readers are counted.
+    /// What this node is called where readers are counted: a word of its own, since clients see it.
     node: String,
+    /// Permits to read here.
+    reads: Arc<Semaphore>,
     /// Permits to write messages.
     writes: Semaphore,
     /// Those that are being written here. Never held across an await.
@@ -153,8 +122,6 @@ struct Inner {
     writers: TaskTracker,
     /// Those that are read here. Never held across an await.
     followers: Mutex<HashMap<Uuid, Arc<Follower>>>,
-    /// Places for readers.
-    places: Arc<Semaphore>,
     /// The node goes away: streams end.
     closing: CancellationToken,
     /// Nothing is begun any more.
@@ -165,12 +132,14 @@ impl Sessions {
     /// Sessions; nothing is done for them until they are [run](Self::run).
     pub fn new(redis: &Redis, store: Store, options: Options) -> Self {
         let line = Line::new(redis.clone(), options.patience);
+        let permits = |most: usize| most.min(Semaphore::MAX_PERMITS);
+        let options = Options { readers: permits(options.readers), writes: permits(options.writes), ..options };
         Self(Arc::new(Inner {
             logs: Logs::new(line, options.bounds.clone()),
             bells: Bells::new(redis.clone()),
             store,
+            reads: Arc::new(Semaphore::new(options.readers)),
             writes: Semaphore::new(options.writes),
-            places: follow::places(options.readers),
             node: format!("{:08x}", fastrand::u32(..)),
             options,
             writing: Mutex::default(),
@@ -181,7 +150,7 @@ impl Sessions {
         }))
     }
 
-    /// Carries the bells and looks for sessions whose time is up, until `stop`.
+    /// Carries the bells and looks for sessions whose time is up, until `stop`; then waits for what is just being written.
     pub async fn run(self, stop: CancellationToken) {
         let bells = self.0.bells.clone().run(stop.clone());
         tokio::join!(bells, stop.run_until_cancelled(self.reap()));
@@ -200,7 +169,7 @@ impl Sessions {
         Stats {
             open: METRICS.sessions.open.get(),
             followed: self.followers().len(),
-            readers: self.0.options.readers - self.0.places.available_permits(),
+            readers: self.0.options.readers - self.0.reads.available_permits(),
             bells: self.0.bells.can_be_heard(),
         }
     }
@@ -250,23 +219,6 @@ impl Sessions {
         Ok(self.0.logs.rotate(id, token).await?)
     }
 
-    /// What is known of a session, by whoever knows it.
-    ///
-    /// # Errors
-    /// [`SessionError`]. While Redis is away, a session that became a message is still found.
-    pub async fn find(&self, id: Uuid) -> Result<Option<Found>, SessionError> {
-        let known = self.0.logs.look(id).await;
-        if let Ok(Some(session)) = known {
-            return Ok(Some(Found::Known(session.into())));
-        }
-        match (self.0.store.reply(id).await, known) {
-            (Ok(Some(message)), _) => Ok(Some(Found::Written(message.into()))),
-            (_, Err(away)) => Err(away.into()),
-            (Ok(None), Ok(_)) => Ok(None),
-            (Err(error), Ok(_)) => Err(error.into()),
-        }
-    }
-
     /// The bell of a session, for its producer.
     pub fn bell(&self, id: Uuid) -> Bell {
         self.0.bells.listen(id)
@@ -283,46 +235,6 @@ impl Sessions {
     /// How long a producer may be silent.
     pub fn idle(&self) -> Duration {
         self.0.options.bounds.idle
-    }
-
-    /// Cancels a session; what is there becomes a message, if that is wanted and there is something. The state then: one
-    /// whose text is whole already is completed.
-    ///
-    /// # Errors
-    /// [`SessionError`].
-    pub async fn cancel(&self, id: Uuid, by: &str, keep: bool) -> Result<Option<State>, SessionError> {
-        match self.0.logs.cancel(id, by, keep).await? {
-            Step::Gone => Ok(None),
-            Step::Over { state, now } => {
-                self.over(state, now, None);
-                Ok(Some(state))
-            }
-            Step::Open(state) => Ok(Some(state)),
-            Step::Sealed => {
-                // Somebody waits for the answer, and it says more when the message is there; but not for ever.
-                let _ = tokio::time::timeout(self.0.options.patience, self.write_soon(id)).await;
-                let session = self.0.logs.look(id).await?;
-                Ok(Some(session.map_or(State::Streaming, |session| session.state)))
-            }
-        }
-    }
-
-    /// Lets a session fail, because of its producer; the `kind` of a model's error is told with it.
-    ///
-    /// # Errors
-    /// [`SessionError`]; then it may have failed or not.
-    pub async fn fail(&self, id: Uuid, reason: Reason, kind: &str) -> Result<(), SessionError> {
-        if let Step::Over { state, now } = self.0.logs.fail(id, reason, kind).await? {
-            self.over(state, now, Some(reason));
-        }
-        Ok(())
-    }
-
-    /// Notes how a session ended, if it did by this.
-    fn over(&self, state: State, now: bool, reason: Option<Reason>) {
-        if now {
-            METRICS.sessions.ended(state, reason);
-        }
     }
 
     fn followers(&self) -> MutexGuard<'_, HashMap<Uuid, Arc<Follower>>> {

@@ -16,7 +16,7 @@ use crate::{
     message::NewMessage,
     metrics::METRICS,
     reply::{Reason, Session},
-    store::{Reply, StoreError},
+    store::{Added, StoreError},
 };
 
 /// Pauses between attempts: PostgreSQL may be back at once, or much later.
@@ -72,8 +72,8 @@ impl Sessions {
         };
         let new = NewMessage { content, file: None, sender_id: sender, room };
         let message = match self.0.store.add_reply(id, &new).await {
-            Ok(Reply::Written(message) | Reply::There(message)) => Some(message.id),
-            Ok(Reply::Gone) => None,
+            Ok(Added::New(message) | Added::There(message)) => Some(message.id),
+            Ok(Added::Gone) => None,
             // It will be no other next time.
             Err(error @ StoreError::Refused(_)) => {
                 tracing::error!(session = %id, %error, "the message of a session was refused; its text stays in Redis");
@@ -85,7 +85,7 @@ impl Sessions {
         let step = self.0.logs.complete(id, message).await?;
         failpoint::pass("completed");
         if let Step::Over { state, now: true } = step {
-            METRICS.sessions.ended(state, None);
+            self.over(state, true, None);
             METRICS.sessions.written(started.elapsed(), Duration::from_millis(session.age_ms));
         }
         Ok(())

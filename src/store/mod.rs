@@ -26,7 +26,7 @@ use sqlx::{
 pub use messages::{Page, Query, Seen, Within};
 pub use posts::{Share, Together};
 pub use retention::{Keep, Trimmed};
-pub use session::Reply;
+pub use session::Added;
 pub use tick::{Cut, Head};
 pub use usage::{Pool, Usage};
 pub use vitals::{Held, Vitals};

@@ -4,7 +4,7 @@
 //! committed, and finds that row. A lock, or a look before the writing, would leave a gap for a node that stalls; the
 //! index leaves none.
 //!
-//! Who comes second may also find that the row has just been deleted. Then the reply is [`Reply::Gone`], and that ends a
+//! Who comes second may also find that the row has just been deleted. Then the reply is [`Added::Gone`], and that ends a
 //! session as well as a row does: to try until there is one would bring back what somebody wanted away. One case is left
 //! where it comes back: a node dies between writing a reply and saying so, someone deletes it, and only then another
 //! node goes on. To prevent that the table would have to remember every reply that was ever deleted.
@@ -17,11 +17,11 @@ use super::{
 };
 use crate::message::{Message, NewMessage};
 
-/// What has become of a session's reply.
+/// What came of adding a session's reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reply {
+pub enum Added {
     /// It is written now.
-    Written(Message),
+    New(Message),
     /// It was there before, as it is here.
     There(Message),
     /// It was there, but somebody has deleted it, or given it to another room or sender; or a trigger that somebody has
@@ -41,14 +41,14 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`]; after `Unavailable` it may or may not have been added, and can be added again.
-    pub async fn add_reply(&self, session: Uuid, new: &NewMessage) -> Result<Reply, StoreError> {
+    pub async fn add_reply(&self, session: Uuid, new: &NewMessage) -> Result<Added, StoreError> {
         if let Some(message) = self.in_time(self.insert_reply(session, new)).await? {
-            return Ok(Reply::Written(message));
+            return Ok(Added::New(message));
         }
         // What is in another room now, or someone else's, is not for those who have followed the session.
         let same = |message: &Message| message.room == new.room && message.sender_id == new.sender_id;
         let found = self.reply(session).await?.filter(same);
-        Ok(found.map_or(Reply::Gone, Reply::There))
+        Ok(found.map_or(Added::Gone, Added::There))
     }
 
     /// The reply of a session, wherever it is now.

@@ -239,24 +239,13 @@ async fn posts_with_a_key_wait_within_the_same_bounds_as_those_without() {
     assert_written(&post(&node, KEY, &text).await, true);
 }
 
-/// Lets PostgreSQL refuse every row with this error, as a trigger would that somebody has added.
-async fn refuse(world: &World, code: &str) {
-    world
-        .sql(&format!(
-            "create or replace function refuse() returns trigger language plpgsql as
-                 'begin raise exception using errcode = ''{code}''; end';
-             create or replace trigger refuse before insert on messages for each row execute function refuse()"
-        ))
-        .await;
-}
-
 #[tokio::test]
 async fn what_the_database_has_refused_can_be_posted_again() {
     let world = World::new().await;
     let node = world.node_with(&[PATIENT, ("LOG", "error")]).await;
     // A rule of the table; a server that shuts down; a trigger that fails.
     for (code, status, field) in [("23514", 422, "body"), ("57P01", 503, ""), ("P0001", 500, "")] {
-        refuse(&world, code).await;
+        world.refuse(code).await;
         for answer in [post(&node, code, &message(code)).await, node.post("/message", &message(code)).await] {
             match status {
                 500 => assert_eq!(answer.status, status),

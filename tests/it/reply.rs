@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use rowcast::{
     message::{Message, NewMessage},
-    store::{Options, Reply, Store, StoreError, Together},
+    store::{Added, Options, Store, StoreError, Together},
 };
 use sqlx::Executor;
 use uuid::{Uuid, uuid};
@@ -50,8 +50,8 @@ fn new(content: &str) -> NewMessage {
     NewMessage { content: content.to_owned(), file, sender_id, room: "a".to_owned() }
 }
 
-fn written(reply: Reply) -> Message {
-    let Reply::Written(message) = reply else { panic!("{reply:?}") };
+fn written(reply: Added) -> Message {
+    let Added::New(message) = reply else { panic!("{reply:?}") };
     message
 }
 
@@ -64,7 +64,7 @@ async fn a_reply_is_written_once_and_then_is_there() {
     assert_eq!((reply.session_id, reply.content.as_str(), reply.room.as_str()), (Some(SESSION), "done", "a"));
     assert_eq!((reply.file.as_deref(), reply.sender_id.to_string().as_str()), (Some("a.txt"), SENDER));
     let again = store.add_reply(SESSION, &new("done, from another node")).await.unwrap();
-    assert_eq!(again, Reply::There(reply.clone()));
+    assert_eq!(again, Added::There(reply.clone()));
     assert_eq!(store.reply(SESSION).await.unwrap(), Some(reply.clone()));
     assert_eq!(store.get(reply.id).await.unwrap(), Some(reply));
     written(store.add_reply(Uuid::nil(), &new("of another session")).await.unwrap());
@@ -89,9 +89,9 @@ async fn eight_that_write_a_reply_at_the_same_time_write_one() {
     let (mut first, mut others) = (Vec::new(), Vec::new());
     for reply in replies {
         match reply.unwrap() {
-            Reply::Written(message) => first.push(message),
-            Reply::There(message) => others.push(message),
-            Reply::Gone => panic!("nobody has deleted it"),
+            Added::New(message) => first.push(message),
+            Added::There(message) => others.push(message),
+            Added::Gone => panic!("nobody has deleted it"),
         }
     }
     assert_eq!((first.len(), others.len()), (1, 7));
@@ -112,7 +112,7 @@ async fn a_reply_that_is_deleted_while_another_node_comes_to_it_is_not_written_a
              create trigger away after insert on messages for each statement execute function away()",
         )
         .await;
-    assert_eq!(store.add_reply(SESSION, &new("done")).await.unwrap(), Reply::Gone);
+    assert_eq!(store.add_reply(SESSION, &new("done")).await.unwrap(), Added::Gone);
     assert_eq!(world.number(COUNT).await, 0);
 }
 
@@ -123,7 +123,7 @@ async fn a_reply_that_is_someone_elses_by_now_is_not_shown_for_it() {
     written(store.add_reply(SESSION, &new("done")).await.unwrap());
     for change in ["room = 'elsewhere'", "room = 'a', sender_id = '8e03978e-40d5-43e8-bc93-6894a57f9324'"] {
         world.sql(&format!("update messages set {change}")).await;
-        assert_eq!(store.add_reply(SESSION, &new("done")).await.unwrap(), Reply::Gone, "{change}");
+        assert_eq!(store.add_reply(SESSION, &new("done")).await.unwrap(), Added::Gone, "{change}");
         assert!(store.reply(SESSION).await.unwrap().is_some(), "who asks for it judges it");
     }
     assert_eq!(world.number(COUNT).await, 1);
@@ -154,17 +154,6 @@ async fn a_reply_is_found_by_one_step_through_the_index() {
     until("it is counted", async || world.number(read).await == 1).await;
 }
 
-/// Lets PostgreSQL refuse every row with this error, as a trigger would that somebody has added.
-async fn refuse(world: &World, code: &str) {
-    world
-        .sql(&format!(
-            "create or replace function refuse() returns trigger language plpgsql as
-                 'begin raise exception using errcode = ''{code}''; end';
-             create or replace trigger refuse before insert on messages for each row execute function refuse()"
-        ))
-        .await;
-}
-
 #[tokio::test]
 async fn what_may_pass_is_told_from_what_will_not() {
     let world = World::migrated().await;
@@ -173,7 +162,7 @@ async fn what_may_pass_is_told_from_what_will_not() {
     // that has no room for the text. A shutdown, a full disk, a deadlock and a lock that somebody has will.
     let (never, later) = (["23514", "22003", "P0001", "54000"], ["57P01", "53100", "40P01", "55P03"]);
     for code in never.into_iter().chain(later) {
-        refuse(&world, code).await;
+        world.refuse(code).await;
         let error = store.add_reply(SESSION, &new("done")).await.unwrap_err();
         assert_eq!(matches!(error, StoreError::Unavailable(_)), later.contains(&code), "{code}: {error:?}");
         assert_eq!(matches!(error, StoreError::Refused(_)), code.starts_with('2'), "{code}: {error:?}");

@@ -149,13 +149,7 @@ async fn a_text_that_the_table_refuses_fails_and_stays_in_redis() {
     let world = World::migrated().await;
     // A rule of the table is no other the next time; for what else a trigger says there is a time.
     for (code, persist) in [("23514", BOUNDS.persist), ("P0001", Duration::from_millis(300))] {
-        world
-            .sql(&format!(
-                "create or replace function refuse() returns trigger language plpgsql as
-                     'begin raise exception using errcode = ''{code}''; end';
-                 create or replace trigger refuse before insert on messages for each row execute function refuse()"
-            ))
-            .await;
+        world.refuse(code).await;
         let bounds = Bounds { persist, ..BOUNDS };
         let (log, node) = (Log::open(&world, bounds.clone()).await, sessions(&world, bounds));
         node.append(log.id, TOKEN, &final_batch(&[(0, "not "), (1, "lost")], 1)).await.unwrap().unwrap();

@@ -9,7 +9,7 @@ use rowcast::{
     config::{Links, Settings},
     redis::Redis,
     reply::{Batch, Cursor, Opening, Session},
-    session::{Followed, Found, NotFollowed, Options, Sessions},
+    session::{Followed, Found, Full, Options, Sessions},
     store::Store,
 };
 use serde_json::Value;
@@ -96,7 +96,7 @@ impl Hall {
         id: Uuid,
         cursor: Option<Cursor>,
         until: Option<Instant>,
-    ) -> Result<Followed, NotFollowed> {
+    ) -> Result<Followed, Full> {
         let node = &self.nodes[node];
         let found = node.find(id).await.unwrap().expect("it is there");
         node.follow(found, cursor, until).await

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use rowcast::session::{NotFollowed, Sessions};
+use rowcast::session::{Full, Sessions};
 use tokio::time::Instant;
 
 use super::hall::{Hall, Reading, options};
@@ -62,7 +62,7 @@ async fn a_node_has_no_more_readers_than_it_may_have() {
     let one = hall.read(1, producer.id, None).await;
     let _two = hall.read(1, hall.open().await.id, None).await;
     let refused = hall.follow(1, producer.id, None, None).await;
-    assert!(matches!(refused, Err(NotFollowed::Full)));
+    assert!(matches!(refused, Err(Full)));
     drop(one);
     hall.read(1, producer.id, None).await.next().await;
 }

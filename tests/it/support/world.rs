@@ -64,6 +64,16 @@ impl World {
         session.close().await.unwrap();
     }
 
+    /// Lets PostgreSQL refuse every row with this error, as a trigger would that somebody has added.
+    pub async fn refuse(&self, code: &str) {
+        self.sql(&format!(
+            "create or replace function refuse() returns trigger language plpgsql as
+                 'begin raise exception using errcode = ''{code}''; end';
+             create or replace trigger refuse before insert on messages for each row execute function refuse()"
+        ))
+        .await;
+    }
+
     /// A session with the database.
     pub async fn session(&self) -> PgConnection {
         PgConnection::connect(&self.database_url).await.unwrap()
