@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::{
     message::Message,
     redis::session::Page,
-    reply::{ChunkId, END, Reason, Session, State},
+    reply::{ChunkId, END, Reason, Session, State, head},
     timestamp,
 };
 
@@ -126,11 +126,6 @@ pub(super) fn expired(session_id: Uuid, count: u64) -> Bytes {
 /// The connection lives.
 pub(super) fn ping() -> Bytes {
     event(None, "ping", &Ping { ts: timestamp::text(&Utc::now()) })
-}
-
-/// The number of the last chunk, -1 before the first.
-fn head(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX) - 1
 }
 
 fn event(id: Option<&str>, name: &str, data: &impl Serialize) -> Bytes {

@@ -41,7 +41,7 @@ const NEVER: [(&str, &[&str]); 23] = [
     ("frame.rs", &["tokio", "tokio_util", "poem"]),
     ("cursor.rs", &["tokio", "tokio_util", "poem", "sqlx"]),
     ("change.rs", &["tokio", "tokio_util", "poem", "sqlx"]),
-    ("reply.rs", &["tokio", "tokio_util", "poem", "sqlx"]),
+    ("reply", &["tokio", "tokio_util", "poem", "sqlx"]),
     ("timestamp.rs", &["tokio", "poem", "sqlx"]),
 ];
 

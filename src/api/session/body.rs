@@ -3,20 +3,20 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use poem_openapi::Object;
+use poem_openapi::{Object, types::Example};
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
+use uuid::{Uuid, uuid};
 
 use super::SessionLimits;
 use crate::{
     api::problem::{ApiError, FieldError},
     message::DEFAULT_ROOM,
-    reply::{Batch, ChunkId, Opening, Receipt, State},
+    reply::{Batch, ChunkId, Opening, Receipt, State, head},
 };
 
 /// A session that is to be opened.
 #[derive(Deserialize, Object)]
-#[oai(deny_unknown_fields)]
+#[oai(deny_unknown_fields, example)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewSession {
     /// Its id, if you choose it: one that was never used before. Then the call can be repeated.
@@ -29,6 +29,12 @@ pub(super) struct NewSession {
     #[oai(default = "default_room", validator(pattern = "^[A-Za-z0-9_.:@-]{1,64}$"))]
     #[serde(default = "default_room")]
     pub room: String,
+}
+
+impl Example for NewSession {
+    fn example() -> Self {
+        Self { id: None, sender_id: uuid!("0c544734-1888-5ee1-94a9-a8334a166413"), room: default_room() }
+    }
 }
 
 fn default_room() -> String {
@@ -83,14 +89,9 @@ pub(super) fn place(id: Uuid) -> String {
     format!("/session/{id}")
 }
 
-/// The number of the last of so many chunks.
-pub(super) fn head(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX) - 1
-}
-
 /// What a producer brings.
 #[derive(Deserialize, Object)]
-#[oai(deny_unknown_fields)]
+#[oai(deny_unknown_fields, example)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewChunks {
     /// Chunks, in any order; at most 256, unless the server is set otherwise.
@@ -104,6 +105,14 @@ pub(super) struct NewChunks {
     #[oai(nullable)]
     #[serde(default)]
     pub token_count: Option<u64>,
+}
+
+impl Example for NewChunks {
+    fn example() -> Self {
+        let chunk = |chunk_id, chunk: &str, is_final| NewChunk { chunk_id, chunk: chunk.to_owned(), is_final };
+        let chunks = vec![chunk(0, "Hello", false), chunk(1, " world", true)];
+        Self { chunks, final_chunk_id: None, token_count: Some(2) }
+    }
 }
 
 /// A chunk.

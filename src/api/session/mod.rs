@@ -4,6 +4,7 @@
 //! So who writes the text need not be who asked for it, and knows nothing of users. Whoever may not read a session is
 //! told what is told of one that is not there.
 
+mod answer;
 mod body;
 mod events;
 mod follow;
@@ -15,12 +16,13 @@ use std::time::Duration;
 
 use poem::Request;
 use poem_openapi::{
-    ApiResponse, OpenApi,
+    OpenApi,
     param::{Header, Path, Query},
 };
 use uuid::Uuid;
 
-use body::{Cancellation, NewChunks, NewProducer, NewSession, OpenSession, SessionReceipt};
+use answer::{Appended, Cancelled, Got, Open, Rotated};
+use body::{Cancellation, NewChunks, NewProducer, NewSession, OpenSession};
 pub use events::SessionEvent;
 pub(super) use follow::Following;
 use producer::Producer;
@@ -39,7 +41,7 @@ use super::{
 use crate::{
     auth::Principal,
     limit::Streams,
-    reply::{Cursor, Opening, State},
+    reply::{Cursor, Opening, State, head},
     session::{Found, NotRotated, Opened, Sessions},
 };
 
@@ -54,50 +56,6 @@ pub struct SessionLimits {
     pub bytes: usize,
     /// How long a session may be open.
     pub age: Duration,
-}
-
-#[derive(ApiResponse)]
-enum Open {
-    /// The session is open. Only this answer and a repeat of it have the token of its producer.
-    #[oai(status = 201)]
-    New(
-        Wire<OpenSession>,
-        /// Where it is.
-        #[oai(header = "Location")]
-        String,
-    ),
-    /// The same session is open already: this is how it is now.
-    #[oai(status = 200)]
-    There(Wire<OpenSession>),
-}
-
-#[derive(ApiResponse)]
-enum Appended {
-    /// All of it is taken. Whatever is beyond `head` may be sent again, if it was sent before.
-    #[oai(status = 200)]
-    Taken(Wire<SessionReceipt>),
-}
-
-#[derive(ApiResponse)]
-enum Got {
-    /// The session.
-    #[oai(status = 200)]
-    Session(Wire<SessionView>),
-}
-
-#[derive(ApiResponse)]
-enum Cancelled {
-    /// How it is now. `completed` where its text was whole before; `streaming` where what it has is about to become a
-    /// message.
-    #[oai(status = 200)]
-    State(Wire<Cancellation>),
-}
-
-#[derive(ApiResponse)]
-enum Rotated {
-    /// The new token; the old one is worth nothing any more.
-    #[oai(status = 200)]
-    Producer(Wire<NewProducer>),
 }
 
 /// The calls on sessions.
@@ -217,17 +175,15 @@ impl SessionApi {
         rights::own(&caller.principal, &session.owner)?;
         let producer_token = producer::token();
         match self.sessions.rotate(id.0, &producer_token).await? {
-            Ok((count, state)) => {
-                Ok(Rotated::Producer(Wire(NewProducer { producer_token, head: body::head(count), state })))
-            }
-            Err(NotRotated::Closed) => Err(closed(Some(body::head(session.count))).into()),
+            Ok((count, state)) => Ok(Rotated::Producer(Wire(NewProducer { producer_token, head: head(count), state }))),
+            Err(NotRotated::Closed) => Err(closed(Some(head(session.count))).into()),
             Err(NotRotated::Unknown) => Err(ApiError::NoSession(id.0).into()),
         }
     }
 
     /// Follow a session, from its beginning or from where you left off, to its end.
     ///
-    /// Append the chunks as they come, and put the message in the place of all of them when it does: what follows late or
+    /// Append the chunks as they come, and put the message in the place of all of them when it does: who follows late or
     /// comes back may be given the message alone. After the event that ends the session the stream ends; an
     /// `EventSource` that comes back then is told to stop by a 204.
     #[oai(path = "/session/:id/stream", method = "get", operation_id = "followSession")]

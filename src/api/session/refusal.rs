@@ -4,8 +4,7 @@ use poem_openapi::Enum;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::body::head;
-use crate::{api::problem::ApiError, session::NotAppended};
+use crate::{api::problem::ApiError, reply::head, session::NotAppended};
 
 /// Why a session does not take it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Enum, thiserror::Error)]

@@ -5,10 +5,9 @@ use poem_openapi::Object;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::body::head;
 use crate::{
     message::Message,
-    reply::{ChunkId, Reason, Session, State},
+    reply::{ChunkId, Reason, Session, State, head},
     session::Found,
 };
 

@@ -1,0 +1,53 @@
+//! The answers to the calls on a session, in the words of the document.
+
+use poem_openapi::ApiResponse;
+
+use super::{
+    body::{Cancellation, NewProducer, OpenSession, SessionReceipt},
+    view::SessionView,
+};
+use crate::api::wire::Wire;
+
+#[derive(ApiResponse)]
+pub(super) enum Open {
+    /// The session is open. Only this answer and a repeat of it have the token of its producer.
+    #[oai(status = 201)]
+    New(
+        Wire<OpenSession>,
+        /// Where it is.
+        #[oai(header = "Location")]
+        String,
+    ),
+    /// The same session is open already: this is how it is now.
+    #[oai(status = 200)]
+    There(Wire<OpenSession>),
+}
+
+#[derive(ApiResponse)]
+pub(super) enum Appended {
+    /// All of it is taken. Whatever is beyond `head` may be sent again, if it was sent before.
+    #[oai(status = 200)]
+    Taken(Wire<SessionReceipt>),
+}
+
+#[derive(ApiResponse)]
+pub(super) enum Got {
+    /// The session.
+    #[oai(status = 200)]
+    Session(Wire<SessionView>),
+}
+
+#[derive(ApiResponse)]
+pub(super) enum Cancelled {
+    /// How it is now. `completed` where its text was whole before; `streaming` where what it has is about to become a
+    /// message.
+    #[oai(status = 200)]
+    State(Wire<Cancellation>),
+}
+
+#[derive(ApiResponse)]
+pub(super) enum Rotated {
+    /// The new token; the old one is worth nothing any more.
+    #[oai(status = 200)]
+    Producer(Wire<NewProducer>),
+}
