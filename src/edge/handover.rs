@@ -27,8 +27,8 @@ pub(super) struct Events {
     /// They have ended by themselves, and whoever ended them has counted that.
     over: bool,
     slow: bool,
-    /// They are a session's, and not the feed's.
-    session: bool,
+    /// Counts those that do not.
+    ended: fn(&'static str),
 }
 
 impl Events {
@@ -51,11 +51,8 @@ impl Stream for Events {
 
 impl Drop for Events {
     fn drop(&mut self) {
-        let why = if self.slow { "slow" } else { "client" };
-        match (self.over, self.session) {
-            (true, _) => {}
-            (false, true) => METRICS.sessions.reader_ended(why),
-            (false, false) => METRICS.streams.ended(why),
+        if !self.over {
+            (self.ended)(if self.slow { "slow" } else { "client" });
         }
     }
 }
@@ -67,16 +64,16 @@ pub struct Offer(Arc<Mutex<Option<Events>>>);
 impl Offer {
     /// Offers events of the feed.
     pub fn new(events: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static) -> Self {
-        Self::of(Box::pin(events), false)
+        Self::of(events, |why| METRICS.streams.ended(why))
     }
 
     /// Offers events of a session.
     pub fn of_session(events: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static) -> Self {
-        Self::of(Box::pin(events), true)
+        Self::of(events, |why| METRICS.sessions.reader_ended(why))
     }
 
-    fn of(events: Pin<Box<dyn Stream<Item = Result<Bytes, Infallible>> + Send>>, session: bool) -> Self {
-        let events = Events { events, over: false, slow: false, session };
+    fn of(events: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static, ended: fn(&'static str)) -> Self {
+        let events = Events { events: Box::pin(events), over: false, slow: false, ended };
         Self(Arc::new(Mutex::new(Some(events))))
     }
 
