@@ -102,7 +102,7 @@ pub async fn migrate(links: &Links, settings: &Settings) -> Result<()> {
 }
 
 /// Serves on `listeners` until `stop`, and calls `ready` when it does; then sends the streams away, and ends when the
-/// last request has its answer.
+/// last request has its answer, and the last reply of the model is made or given up.
 ///
 /// # Errors
 /// When the certificate cannot be read, PostgreSQL cannot be reached in time or its schema cannot be brought up to
@@ -141,14 +141,16 @@ pub async fn run(
     let served = edge::serve(listeners.clients, edge, api::routes(api), stopped, leave).await;
 
     chat.stop().await;
-    // Only now: until the last stream had gone, changes were still to be had.
+    // Only now: until the last stream had gone, changes were still to be had, and until the last reply was made, chunks
+    // were still taken, and written as a message.
     feed.cancel();
     tasks.wait().await;
     store.close().await;
     served.context("the server")
 }
 
-/// Starts what runs beside the requests: what feeds the hub, and what keeps tokens' keys fresh. It ends with the token.
+/// Starts what runs beside the requests: what feeds the hub, what carries sessions to their end, and what keeps tokens'
+/// keys fresh. It ends with the token.
 fn feed(node: Node, settings: &Settings) -> (CancellationToken, TaskTracker) {
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     let bus = redis::subscribe(node.redis, stop.clone());

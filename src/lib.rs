@@ -5,6 +5,9 @@
 //! to its subscribers as a server-sent event. Postgres is the truth. Redis is the fast road, and may lose anything. A
 //! node holds nothing that matters.
 //!
+//! A reply may be followed while it is still being written. Until it is a message its text is in Redis alone: if that is
+//! lost, the reply has failed, and whoever follows it is told.
+//!
 //! # The route of a change
 //!
 //! A trigger (`migrations/0002_feed.sql`) appends to `feed.log`, and rings if the relay sleeps →
@@ -28,10 +31,11 @@
 //! there is TLS, and hands each request to poem's endpoint →
 //! [`api`] begins with its front: an id, a line in the log, a metric and a trace ([`telemetry`]); on its way out every
 //! answer is compressed, says which origins may read it, and what browsers must not do with it →
-//! `Caller`, which every operation on messages and streams takes, is made in [`api`]: where the request comes from, as
-//! far as trusted proxies tell; whose token it has ([`auth`]); whether there is anything left of that caller's budget
-//! ([`limit`], counted in [`redis`]) →
-//! the operation in [`api`] reads the body, judges the rights, and asks the [`store`], [`idempotency`] or the [`hub`].
+//! `Caller`, which every operation on messages, streams and sessions takes, is made in [`api`]: where the request comes
+//! from, as far as trusted proxies tell; whose token it has ([`auth`]); whether there is anything left of that caller's
+//! budget ([`limit`], counted in [`redis`]) →
+//! the operation in [`api`] reads the body, judges the rights, and asks the [`store`], [`idempotency`], the [`hub`],
+//! [`session`] or [`chat`].
 //! Whatever goes wrong on the way becomes a problem document, in one place.
 //!
 //! # The route of a subscriber
@@ -63,7 +67,7 @@
 //! | [`telemetry`] | the log of the process, and its traces |
 //! | [`auth`] | who calls: tokens, and the rights they give |
 //! | [`store`] | all SQL: messages, written in groups; the log, ticks, leadership, bells, retention |
-//! | [`redis`] | all Redis: the bus, each change published once; sessions and their bells; what nodes count and remember |
+//! | [`redis`] | all Redis: the bus, each change published once; sessions, their bells; what nodes count and remember |
 //! | [`relay`] | the leader's work: from the log to positions, from positions to the bus |
 //! | [`hub`] | ring, rooms, subscriptions: from a position to a subscriber |
 //! | [`intake`] | keeps the hub at the head, from the bus or from the log |
@@ -71,7 +75,7 @@
 //! | [`idempotency`] | a message that is posted again under its key is written once |
 //! | [`session`] | replies that are still being written: who reads them, how they end, how they become messages |
 //! | [`health`] | whether changes come through, stage by stage; how every part of the node is |
-//! | [`chat`] | asks a model, and pours its answer into a session |
+//! | [`chat`] | asks a model, of a service or the built-in one, and pours its answer into a session |
 //! | [`api`] | the HTTP contract: resources, who may call, what every answer wears, problems, the OpenAPI document |
 //! | [`edge`] | how connections come in, and how streams are written |
 //! | [`config`], `mistakes` | settings, and all that is wrong with them at once |

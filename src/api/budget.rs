@@ -1,7 +1,8 @@
-//! What is left of a caller's budget: each call on messages, sessions and streams takes from it, and every answer says so.
+//! What is left of a caller's budget: each call on messages, sessions and streams takes from it, and every answer says
+//! so.
 //!
 //! The call is counted where the caller is known, deep inside of the framework, and the headers belong to whatever is
-//! answered, also to an error. So the request carries a note from one to the other. Without limits there is no note.
+//! answered, also to an error. So the request carries a note from one to the other. Calls without a limit have none.
 
 use std::{
     sync::{Arc, OnceLock},

@@ -1,6 +1,7 @@
 //! The caller: who it is, where it calls from, and whether it may call just now.
 //!
-//! Every operation that reads or writes messages takes a [`Caller`]; there is no other way in.
+//! Every operation on messages, streams and sessions takes a [`Caller`]. There is one other way in: the producer of a
+//! session has a token for that alone.
 
 use std::{
     net::{IpAddr, Ipv4Addr},

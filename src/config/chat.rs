@@ -31,12 +31,12 @@ pub struct ChatSettings {
     pub llm_api_key: Option<ApiKey>,
 
     /// The model that writes replies
-    #[arg(long, env, value_name = "MODEL", value_parser = name)]
+    #[arg(long, env, value_name = "MODEL", value_parser = text)]
     pub llm_model: Option<String>,
 
     /// Further models that a request may name, like `small,large`: any other is refused, since who asks must not
     /// choose what you pay
-    #[arg(long, env, value_name = "MODELS", value_delimiter = ',', action = ArgAction::Set, value_parser = name)]
+    #[arg(long, env, value_name = "MODELS", value_delimiter = ',', action = ArgAction::Set, value_parser = text)]
     pub llm_models: Option<Vec<String>>,
 
     /// The most tokens of a reply: each is paid
@@ -44,7 +44,7 @@ pub struct ChatSettings {
     pub llm_max_tokens: usize,
 
     /// What the model is told before every conversation
-    #[arg(long, env, value_name = "TEXT", value_parser = name)]
+    #[arg(long, env, value_name = "TEXT", value_parser = text)]
     pub llm_system: Option<String>,
 
     /// The most turns of a conversation that a request may bring: all are paid for each reply
@@ -125,9 +125,9 @@ fn api_key(text: &str) -> Result<ApiKey, String> {
     ApiKey::new(text).ok_or_else(|| "must be ASCII without spaces".to_owned())
 }
 
-fn name(text: &str) -> Result<String, String> {
+fn text(text: &str) -> Result<String, String> {
     match text.trim() {
         "" => Err("must not be empty".to_owned()),
-        name => Ok(name.to_owned()),
+        text => Ok(text.to_owned()),
     }
 }

@@ -23,12 +23,14 @@ pub struct LimitSettings {
     #[arg(long, env, default_value = "x-forwarded-for")]
     pub proxy_header: ProxyHeader,
 
-    /// How often a user, or else an address, may read messages and sessions, all nodes together, like `100/1s` or `600/1min`, which
-    /// is also how many at once; who serves strangers sets it, and where it is not set no request asks Redis
+    /// How often a user, or else an address, may read messages and sessions, all nodes together, like `100/1s` or
+    /// `600/1min`, which is also how many at once; who serves strangers sets it, and where it is not set such requests
+    /// are not counted
     #[arg(long, env, value_name = "RATE", value_parser = rate)]
     pub rate_read: Option<Rate>,
 
-    /// The same for posting, changing and deleting messages, for opening sessions and for cancelling them
+    /// The same for posting, changing and deleting messages, and for opening and cancelling sessions and handing them to
+    /// another producer
     #[arg(long, env, value_name = "RATE", value_parser = rate)]
     pub rate_write: Option<Rate>,
 
@@ -36,12 +38,13 @@ pub struct LimitSettings {
     #[arg(long, env, value_name = "RATE", value_parser = rate)]
     pub rate_stream: Option<Rate>,
 
-    /// How often one address may bring chunks of sessions, like `100/1s`: one producer brings some 20 a second, and many
-    /// may work behind one address
+    /// How often one address may bring chunks of sessions, like `100/1s`: one producer comes some 20 times a second, and
+    /// many may work behind one address
     #[arg(long, env, value_name = "RATE", value_parser = rate)]
     pub rate_chunk: Option<Rate>,
 
-    /// How often a user, or else an address, may ask the model: each reply is paid, so there is a limit where none is set
+    /// How often a user, or else an address, may ask the model: each reply is paid, so there is a limit where none is
+    /// set
     #[arg(long, env, value_name = "RATE", default_value = "10/1min", value_parser = rate)]
     pub rate_chat: Option<Rate>,
 

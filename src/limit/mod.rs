@@ -27,7 +27,7 @@ use crate::{
 pub enum Group {
     /// Reading messages and sessions.
     Read,
-    /// Writing, changing and deleting messages, opening sessions and ending them.
+    /// Writing, changing and deleting messages, opening sessions, cancelling them, and giving them another producer.
     Write,
     /// Opening streams.
     Stream,

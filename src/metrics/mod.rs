@@ -56,8 +56,8 @@ pub struct Metrics {
     pub connections_refused: Family<Why, Counter>,
     /// Failures to accept.
     pub accept_errors: Counter<u64, AtomicU64>,
-    /// Requests that came too often (`read`, `write`, `stream`, `chunk`), and streams beyond the most of a caller
-    /// (`open_streams`).
+    /// Requests that came too often (`read`, `write`, `stream`, `chunk`, `chat`), and streams beyond the most of a
+    /// caller (`open_streams`).
     pub rate_limited: Family<Why, Counter>,
     /// Requests and their answers.
     pub http: Http,
@@ -89,8 +89,8 @@ impl Metrics {
             rate_limited: add(
                 &mut to,
                 "rate_limited",
-                "Requests refused: reading, writing, opening streams or bringing chunks came too often (read, write, \
-                 stream, chunk), or the caller has its most streams (open_streams)",
+                "Requests refused: reading, writing, opening streams, bringing chunks or asking the model came too often \
+                 (read, write, stream, chunk, chat), or the caller has its most streams (open_streams)",
             ),
             http: Http::new(&mut to),
             streams: Streams::new(&mut to),
@@ -101,7 +101,7 @@ impl Metrics {
             registry: to,
         };
         known(&metrics.connections_refused, &["node", "address"]);
-        known(&metrics.rate_limited, &["read", "write", "stream", "chat", "chunk", "open_streams"]);
+        known(&metrics.rate_limited, &["read", "write", "stream", "chunk", "chat", "open_streams"]);
         metrics
     }
 

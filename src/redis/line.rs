@@ -1,4 +1,5 @@
-//! The line: the one connection over which a node asks Redis on behalf of requests.
+//! The line: a connection over which a node asks Redis on behalf of requests. Budgets and keys share one; sessions have
+//! one of their own, which waits longer.
 //!
 //! The bus and the relay have connections of their own, and all the time they need. A request has not: somebody waits
 //! for it. So it waits a moment at most; and once one has waited in vain, the others know that Redis is away and do not
@@ -34,7 +35,7 @@ pub enum Away {
     Known,
 }
 
-/// A connection that is shared by all requests of a node, and made anew after any trouble; a cheap handle.
+/// A connection that is shared by many requests of a node, and made anew after any trouble; a cheap handle.
 #[derive(Clone)]
 pub struct Line(Arc<Inner>);
 

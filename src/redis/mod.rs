@@ -2,7 +2,8 @@
 //! logs of replies that are still being written.
 //!
 //! Redis may lose any message, and all it holds. Positions show a message that is lost, and the log repairs it; a
-//! budget that is lost is full again, a key that is lost is a new one. Nothing here tries harder.
+//! budget that is lost is full again, a key that is lost is a new one; a reply that is lost has failed, and its readers
+//! are told so. Nothing here tries harder.
 
 pub mod bells;
 mod bus;
