@@ -3,7 +3,7 @@
 //! An `EventSource` gives up for good on any status but 200. So what is wrong with the request is a 4xx, and trouble
 //! that will pass is a 200 that ends: the client comes back by itself, with its position.
 
-use std::{fmt::Display, str::FromStr};
+use std::{error::Error, fmt::Display, str::FromStr};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -28,7 +28,7 @@ use super::{
 use crate::{
     auth::Principal,
     edge::Offer,
-    hub::{Hub, Refused, ring::Filter},
+    hub::{Hub, ring::Filter},
     limit::{Place, Streams, Who},
 };
 
@@ -179,8 +179,8 @@ where
     text.parse().map(Some).map_err(|error| ApiError::field(field, error))
 }
 
-/// A stream that ends at once, and says when to come back.
-fn come_back(refused: &Refused) -> EventStream {
-    tracing::warn!(error = %refused, "a stream was sent away");
+/// A stream that ends at once, and says when to come back: not for all at the same time.
+pub(super) fn come_back(error: &dyn Error) -> EventStream {
+    tracing::warn!(%error, "a stream was sent away");
     EventStream::Only(crate::frame::retry(fastrand::u64(1000..3000)))
 }

@@ -25,7 +25,7 @@ pub(super) enum Open {
 
 #[derive(ApiResponse)]
 pub(super) enum Appended {
-    /// All of it is taken. Whatever is beyond `head` may be sent again, if it was sent before.
+    /// All of it is taken. Where `head` is less than it was before, what comes after it was lost: send that again.
     #[oai(status = 200)]
     Taken(Wire<SessionReceipt>),
 }

@@ -10,14 +10,11 @@ use poem_openapi::{
 };
 
 use super::events::SessionEvent;
-use crate::{api::stream::EventStream, edge::Offer, frame, limit::Place, session::Followed};
-
-/// When a client comes back that could not be served now, in milliseconds.
-const RETRY: u64 = 3000;
+use crate::{api::stream::EventStream, edge::Offer, limit::Place, session::Followed};
 
 /// What follows.
 pub(in crate::api) enum Following {
-    /// Events, to the end of the session.
+    /// Events, to the end of the session; or none, and when to come back.
     Events(EventStream),
     /// The session is over, and the client has seen how.
     Seen,
@@ -32,12 +29,6 @@ impl Following {
             (Followed::Events(events), Some(place)) => Offer::of_session(events.inspect(move |_| _ = &place)),
         }))
     }
-}
-
-/// A stream that ends at once, and says when to come back: any status but 200 would end an `EventSource` for good.
-pub(super) fn come_back(error: &dyn std::error::Error) -> Following {
-    tracing::warn!(%error, "a reader of a session was sent away");
-    Following::Events(EventStream::Only(frame::retry(RETRY)))
 }
 
 impl IntoResponse for Following {

@@ -12,7 +12,7 @@ pub(super) mod producer;
 mod refusal;
 mod view;
 
-use std::time::Duration;
+use std::{error::Error, time::Duration};
 
 use poem::Request;
 use poem_openapi::{
@@ -72,6 +72,9 @@ pub(super) struct SessionApi {
 #[OpenApi(tag = "Tag::Session")]
 impl SessionApi {
     /// Open a session, for a reply that a producer is about to write.
+    ///
+    /// The producer brings its chunks to `chunk_url`, with the `producer_token` of the answer; readers follow it at
+    /// `stream_url`. Who chooses the id can repeat the call, and finds the same session open.
     #[oai(path = "/session", method = "post", operation_id = "openSession")]
     async fn open(
         &self,
@@ -109,7 +112,7 @@ impl SessionApi {
     /// Of a request that is refused nothing is appended. When an answer is lost, send the same again; `head` says up to
     /// where the text is there without a hole. No chunks at all are a sign of life, which a producer that is silent for
     /// long has to give. The last chunk is said with `is_final` or `final_chunk_id`; when none before it is missing the
-    /// session is sealed, and its text becomes one message.
+    /// session is sealed, and its text becomes one message. A 403 says that another producer has taken over.
     #[oai(path = "/session/:id/chunk", method = "post", operation_id = "appendChunks")]
     async fn append(
         &self,
@@ -142,7 +145,7 @@ impl SessionApi {
         &self,
         caller: Caller,
         id: Path<Uuid>,
-        /// Whether what is there without a hole becomes a message, if it is anything.
+        /// Whether the text up to `head` becomes a message, if there is any.
         #[oai(default = "yes")]
         keep: Query<bool>,
     ) -> Result<Cancelled, Failed<{ CALLER | INVALID | NOT_FOUND | UNAVAILABLE }>> {
@@ -212,13 +215,14 @@ impl SessionApi {
         id: Uuid,
         cursor: Option<Cursor>,
     ) -> Result<Following, ApiError> {
+        let come_back = |error: &dyn Error| Following::Events(stream::come_back(error));
         let found = match self.sessions.find(id).await {
             Ok(found) => visible(&caller.principal, id, found)?,
-            Err(error) => return Ok(follow::come_back(&error)),
+            Err(error) => return Ok(come_back(&error)),
         };
         let place = stream::enter(&self.streams, caller)?;
         let followed = self.sessions.follow(found, cursor, caller.principal.until).await;
-        Ok(followed.map_or_else(|error| follow::come_back(&error), |followed| Following::of(followed, place)))
+        Ok(followed.map_or_else(|error| come_back(&error), |followed| Following::of(followed, place)))
     }
 
     async fn readable(&self, caller: &Principal, id: Uuid) -> Result<Found, ApiError> {

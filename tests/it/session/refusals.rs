@@ -173,10 +173,9 @@ async fn without_redis_sessions_are_to_be_tried_again_and_readers_come_back() {
         assert_problem("a chunk", &append(&node, &session, &batch(&[(0, "a")])).await, 503, "");
         let stream = node.get(&at(&session, "/stream")).await;
         assert_eq!(stream.status, StatusCode::OK, "an EventSource gives up for any other");
-        assert_eq!(
-            (&stream.headers["content-type"], &stream.body),
-            (&"text/event-stream".parse().unwrap(), &json!("retry: 3000\n\n"))
-        );
+        assert_eq!(stream.headers["content-type"], "text/event-stream");
+        let only_retry = |body: &str| body.starts_with("retry: ") && body.lines().count() == 2;
+        assert!(stream.body.as_str().is_some_and(only_retry), "{}", stream.body);
         link.mend();
         until("chunks are taken again", async || {
             append(&node, &session, &batch(&[(0, "a")])).await.status == StatusCode::OK
