@@ -4,7 +4,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{ApiKey, Delta, ModelError, Question, Reason, Role, speech::Progress, sse::Event};
+use super::{ApiKey, Delta, Finish, ModelError, Question, Role, speech::Progress, sse::Event};
 
 /// Where its inventor has it.
 pub(super) const BASE: &str = "https://api.anthropic.com/v1";
@@ -86,11 +86,11 @@ pub(super) fn read(event: &Event, progress: &mut Progress) -> Result<Option<Delt
     }
 }
 
-fn reason_of(reason: &str) -> Reason {
+fn reason_of(reason: &str) -> Finish {
     match reason {
-        "end_turn" | "stop_sequence" => Reason::Stop,
-        "max_tokens" | "model_context_window_exceeded" => Reason::Length,
-        "refusal" => Reason::Filtered,
-        _ => Reason::Other,
+        "end_turn" | "stop_sequence" => Finish::Stop,
+        "max_tokens" | "model_context_window_exceeded" => Finish::Length,
+        "refusal" => Finish::Filtered,
+        _ => Finish::Other,
     }
 }

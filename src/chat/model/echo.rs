@@ -5,7 +5,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use tokio::time::{Instant, sleep_until};
 
-use super::{Delta, Reason, Role, Turn};
+use super::{Delta, Finish, Role, Turn};
 
 pub(super) struct Echo {
     /// Each with what is behind it up to the next: together they are the text.
@@ -27,7 +27,7 @@ impl Echo {
 
     pub(super) async fn next(&mut self) -> Delta {
         if self.words.is_empty() {
-            return Delta::Done { tokens: Some(self.said), reason: Reason::Stop };
+            return Delta::Done { tokens: Some(self.said), reason: Finish::Stop };
         }
         sleep_until(self.due).await;
         self.due += self.pace;
@@ -66,7 +66,7 @@ mod tests {
         let (words, done) = whole(Echo::new(&turns, Duration::from_millis(30))).await;
         assert_eq!(words, [" ", "to ", "be,\n", "or ", " ", "not"]);
         assert_eq!(begun.elapsed(), Duration::from_millis(30) * 6);
-        assert_eq!(done, Delta::Done { tokens: Some(6), reason: Reason::Stop });
+        assert_eq!(done, Delta::Done { tokens: Some(6), reason: Finish::Stop });
     }
 
     #[tokio::test(start_paused = true)]

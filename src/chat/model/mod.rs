@@ -136,13 +136,13 @@ pub enum Delta {
         /// How many tokens it was, if that was told.
         tokens: Option<u64>,
         /// Why it ends here.
-        reason: Reason,
+        reason: Finish,
     },
 }
 
 /// Why a reply ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reason {
+pub enum Finish {
     /// All was said.
     Stop,
     /// It has its most tokens.

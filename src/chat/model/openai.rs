@@ -4,7 +4,7 @@ use reqwest::header::{AUTHORIZATION, HeaderMap};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{ApiKey, Delta, ModelError, Question, Reason, Role, speech::Progress, sse::Event};
+use super::{ApiKey, Delta, Finish, ModelError, Question, Role, speech::Progress, sse::Event};
 
 /// Where its inventor has it.
 pub(super) const BASE: &str = "https://api.openai.com/v1";
@@ -90,10 +90,10 @@ pub(super) fn read(event: &Event, progress: &mut Progress) -> Result<Option<Delt
     let Some(choice) = chunk.choices.and_then(|choices| choices.into_iter().next()) else { return Ok(None) };
     if let Some(reason) = choice.finish_reason.filter(|reason| !reason.is_empty()) {
         progress.reason = match &*reason {
-            "stop" => Reason::Stop,
-            "length" => Reason::Length,
-            "content_filter" => Reason::Filtered,
-            _ => Reason::Other,
+            "stop" => Finish::Stop,
+            "length" => Finish::Length,
+            "content_filter" => Finish::Filtered,
+            _ => Finish::Other,
         };
     }
     let text = choice.delta.and_then(|delta| delta.content).filter(|text| !text.is_empty());

@@ -4,7 +4,7 @@ use reqwest::{Url, header::HeaderMap};
 use serde_json::Value;
 
 use super::{
-    ApiKey, BaseUrl, Delta, ModelError, Question, Reason, anthropic,
+    ApiKey, BaseUrl, Delta, Finish, ModelError, Question, anthropic,
     openai::{self, Most},
     sse::Event,
 };
@@ -19,12 +19,12 @@ pub(super) enum Speech {
 /// What was told of a reply before its end.
 pub(super) struct Progress {
     pub(super) tokens: Option<u64>,
-    pub(super) reason: Reason,
+    pub(super) reason: Finish,
 }
 
 impl Progress {
     pub(super) fn new() -> Self {
-        Self { tokens: None, reason: Reason::Other }
+        Self { tokens: None, reason: Finish::Other }
     }
 
     pub(super) fn done(&self) -> Delta {

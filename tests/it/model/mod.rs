@@ -7,7 +7,7 @@ mod secrets;
 mod times;
 
 use rowcast::{
-    chat::model::{ApiKey, BaseUrl, Delta, Dialect, Model, ModelError, Options, Prompt, Reason, Reply, Role, Turn},
+    chat::model::{ApiKey, BaseUrl, Delta, Dialect, Finish, Model, ModelError, Options, Prompt, Reply, Role, Turn},
     config::Settings,
 };
 use serde_json::{Value, json};
@@ -73,7 +73,7 @@ fn stop(dialect: Dialect) -> String {
     end(dialect, if dialect == Dialect::Anthropic { "end_turn" } else { "stop" }, 7)
 }
 
-const STOPPED: Delta = Delta::Done { tokens: Some(7), reason: Reason::Stop };
+const STOPPED: Delta = Delta::Done { tokens: Some(7), reason: Finish::Stop };
 
 /// The text up to the end of a reply, and how it ended.
 async fn whole(mut reply: Reply) -> (String, Result<Delta, ModelError>) {

@@ -64,15 +64,15 @@ async fn a_reply_is_over_when_its_service_says_so_even_if_the_connection_stays()
 #[tokio::test]
 async fn why_a_reply_ends_is_told() {
     for (dialect, reason, told) in [
-        (Dialect::Openai, "stop", Reason::Stop),
-        (Dialect::Openai, "length", Reason::Length),
-        (Dialect::Openai, "content_filter", Reason::Filtered),
-        (Dialect::Openai, "tool_calls", Reason::Other),
-        (Dialect::Anthropic, "end_turn", Reason::Stop),
-        (Dialect::Anthropic, "stop_sequence", Reason::Stop),
-        (Dialect::Anthropic, "max_tokens", Reason::Length),
-        (Dialect::Anthropic, "refusal", Reason::Filtered),
-        (Dialect::Anthropic, "pause_turn", Reason::Other),
+        (Dialect::Openai, "stop", Finish::Stop),
+        (Dialect::Openai, "length", Finish::Length),
+        (Dialect::Openai, "content_filter", Finish::Filtered),
+        (Dialect::Openai, "tool_calls", Finish::Other),
+        (Dialect::Anthropic, "end_turn", Finish::Stop),
+        (Dialect::Anthropic, "stop_sequence", Finish::Stop),
+        (Dialect::Anthropic, "max_tokens", Finish::Length),
+        (Dialect::Anthropic, "refusal", Finish::Filtered),
+        (Dialect::Anthropic, "pause_turn", Finish::Other),
     ] {
         let (_, end) = played(dialect, Script::stream().say(end(dialect, reason, 3)).end()).await;
         assert_eq!(end, Ok(Delta::Done { tokens: Some(3), reason: told }), "{reason}");
@@ -86,7 +86,7 @@ async fn what_was_not_told_is_not_made_up() {
         [(Dialect::Openai, "data: [DONE]\n\n".to_owned()), (Dialect::Anthropic, event("message_stop", &json!({})))]
     {
         let played = played(dialect, Script::stream().say(text(dialect, "a") + &end).end()).await;
-        assert_eq!(played, ("a".to_owned(), Ok(Delta::Done { tokens: None, reason: Reason::Other })));
+        assert_eq!(played, ("a".to_owned(), Ok(Delta::Done { tokens: None, reason: Finish::Other })));
     }
 }
 
@@ -135,5 +135,5 @@ async fn echo_says_the_last_words_back_and_asks_nobody() {
     let mut reply = model.ask(&Prompt { model: Some("echo".to_owned()), turns }).await.unwrap();
     assert_eq!(reply.next().await, Ok(Delta::Text("Grüße, ".to_owned())));
     let (rest, end) = whole(reply).await;
-    assert_eq!((&*rest, end), ("🦀! 漢字", Ok(Delta::Done { tokens: Some(3), reason: Reason::Stop })));
+    assert_eq!((&*rest, end), ("🦀! 漢字", Ok(Delta::Done { tokens: Some(3), reason: Finish::Stop })));
 }
