@@ -214,10 +214,16 @@ impl Drop for Bell {
         let mut listeners = self.bells.listeners();
         let Some((_, count)) = listeners.bells.get_mut(&self.id) else { return };
         *count -= 1;
-        if *count == 0 {
-            listeners.bells.remove(&self.id);
+        if *count > 0 {
+            return;
+        }
+        listeners.bells.remove(&self.id);
+        if self.bells.can_be_heard() {
             listeners.changed.insert(self.id);
             self.bells.0.wishes.notify_one();
+        } else {
+            // Nothing is subscribed to, so nothing is to be given up; and that may be so for long.
+            listeners.changed.remove(&self.id);
         }
     }
 }
@@ -234,4 +240,19 @@ enum Deaf {
     Timeout(#[from] tokio::time::error::Elapsed),
     #[error("Redis closed the subscription")]
     Closed,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_goes_while_nothing_can_be_heard_leaves_nothing_behind() {
+        let bells = Bells::new(Redis::new("redis://localhost", "").unwrap());
+        for _ in 0..10 {
+            drop([bells.listen(Uuid::new_v4()), bells.listen(Uuid::new_v4())]);
+        }
+        let Listeners { bells, changed } = &*bells.listeners();
+        assert!(bells.is_empty() && changed.is_empty(), "{changed:?}");
+    }
 }
