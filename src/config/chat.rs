@@ -76,7 +76,8 @@ pub struct ChatSettings {
     #[arg(long, env, default_value_t = 64, value_parser = at_least_one)]
     pub llm_concurrent: usize,
 
-    /// How long replies under way have when the node is to stop; those that are not whole by then fail
+    /// How long replies under way have when the node is to stop and has sent its streams away; those that are not whole
+    /// by then fail
     #[arg(long, env, default_value = "10s", value_parser = delay)]
     pub llm_grace: Duration,
 

@@ -16,7 +16,7 @@ pub struct SessionSettings {
     #[arg(long, env, default_value_t = 10_000)]
     pub session_max_open: u64,
 
-    /// The most chunks of a session
+    /// The most chunks of a session: each is an event for every reader
     #[arg(long, env, default_value_t = 10_000)]
     pub session_max_chunks: u64,
 
@@ -36,7 +36,7 @@ pub struct SessionSettings {
     #[arg(long, env, default_value_t = 256)]
     pub session_window: u64,
 
-    /// How long a session may be open, after which it fails
+    /// How long a session may be open, after which it fails: one that nobody ends must not stay
     #[arg(long, env, default_value = "5min", value_parser = span)]
     pub session_max_age: Duration,
 
@@ -48,7 +48,7 @@ pub struct SessionSettings {
     #[arg(long, env, default_value = "30s", value_parser = span)]
     pub session_missing_chunk_timeout: Duration,
 
-    /// How often each node looks for sessions whose time is up
+    /// How often each node looks for sessions whose time is up: they may end that much too late
     #[arg(long, env, default_value = "5s", value_parser = span)]
     pub session_reap_interval: Duration,
 
@@ -56,7 +56,7 @@ pub struct SessionSettings {
     #[arg(long, env, default_value = "10s", value_parser = span)]
     pub session_lease: Duration,
 
-    /// How long that is tried, after which the session fails: longer than PostgreSQL is away
+    /// How long writing that message is tried, after which the session fails: longer than PostgreSQL is away
     #[arg(long, env, default_value = "10min", value_parser = span)]
     pub session_persist_timeout: Duration,
 
@@ -68,11 +68,11 @@ pub struct SessionSettings {
     #[arg(long, env, default_value = "10min", value_parser = span)]
     pub session_keep_completed: Duration,
 
-    /// How long Redis remembers one that failed or was cancelled
+    /// How long Redis remembers one that failed or was cancelled: nothing else tells of it
     #[arg(long, env, default_value = "24h", value_parser = span)]
     pub session_keep_ended: Duration,
 
-    /// How long Redis keeps a whole text that is not written yet, whatever happens
+    /// How long Redis keeps a whole text that is not written yet: longer than SESSION_PERSIST_TIMEOUT
     #[arg(long, env, default_value = "24h", value_parser = span)]
     pub session_keep_sealed: Duration,
 
@@ -88,7 +88,7 @@ pub struct SessionSettings {
     #[arg(long, env, default_value = "2s", value_parser = span)]
     pub session_poll: Duration,
 
-    /// How long a producer or a reader waits for Redis
+    /// How long a producer or a reader waits for Redis: longer than REDIS_PATIENCE, since nothing else can serve them
     #[arg(long, env, default_value = "1s", value_parser = span)]
     pub session_patience: Duration,
 }
