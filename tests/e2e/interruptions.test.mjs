@@ -109,7 +109,7 @@ describe("an interrupted reader of a session", () => {
     it("gives up when its token has expired, and goes on with a new one", async (t) => {
       const node = await Node.start(GUARDED);
       t.after(() => node.stop());
-      const [long, short] = [token(SECRET, "1h"), token(SECRET, "3s")];
+      const [long, short] = [token(SECRET, "1h"), token(SECRET, "5s")];
       const session = await Session.open(node, long);
       const proxy = await Proxy.to(node, t);
       const reader = await open(t, `${proxy.url}${session.stream}?access_token=${short}`);

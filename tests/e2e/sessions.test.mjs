@@ -9,8 +9,8 @@ import { Proxy } from "./support/proxy.mjs";
 import { forEachReader } from "./support/readers.mjs";
 import { Session, TEXTS, all, asked, chunks } from "./support/session.mjs";
 
-/** Whoever is silent has failed soon. */
-const IMPATIENT = { SESSION_IDLE_TIMEOUT: "1s", SESSION_REAP_INTERVAL: "100ms" };
+/** It does not wait long for a chunk that is missing. */
+const IMPATIENT = { SESSION_MISSING_CHUNK_TIMEOUT: "100ms", SESSION_REAP_INTERVAL: "100ms" };
 
 const ENDS = ["message_complete", "session_failed", "session_cancelled"];
 
@@ -67,15 +67,17 @@ describe("a session", () => {
 
     it("that fails says so, to who reads it and to who comes later", async (t) => {
       const session = await Session.open(impatient);
-      await session.append(...TEXTS.slice(0, 2));
       const { proxy, reader } = await follow(t, session);
+      await session.append(...TEXTS.slice(0, 2));
+      await reader.have(2, "chunk");
+      await session.skip(...TEXTS.slice(3));
       await reader.closed();
       const { proxy: way, reader: late } = await follow(t, session);
       await late.closed();
       assert.deepEqual(chunks(reader), all(TEXTS.slice(0, 2)));
       assert.deepEqual(chunks(late), []);
-      for (const { reason, head } of [reader, late].map((one) => ended(one, "session_failed"))) {
-        assert.deepEqual([reason, head], ["producer_timeout", 1]);
+      for (const { reason, missing } of [reader, late].map((one) => ended(one, "session_failed"))) {
+        assert.deepEqual([reason, missing], ["missing_chunk", [2]]);
       }
       for (const one of [proxy, way]) assert.equal(asked(one, session).at(-1).join(), "204,end");
     });

@@ -130,7 +130,8 @@ class Link {
 
   noteAnswers(bytes) {
     this.answered += latin1(bytes);
-    const statuses = [...this.answered.matchAll(/^HTTP\/1\.1 (\d{3})/gm)];
+    // Not at the beginning of a line: the body before ends as it likes.
+    const statuses = [...this.answered.matchAll(/HTTP\/1\.1 (\d{3}) /g)];
     statuses.forEach(([, status], at) => (this.#requests[at].status = Number(status)));
   }
 }

@@ -31,6 +31,12 @@ export class Session {
     return this.#send(texts, null);
   }
 
+  /** Leaves one out, and appends what comes after it. */
+  skip(...texts) {
+    this.#next++;
+    return this.append(...texts);
+  }
+
   /** Appends the last of it. */
   finish(...texts) {
     return this.#send(texts, this.#next + texts.length - 1);
