@@ -3,9 +3,13 @@
 //!
 //! One connection carries the bells of all sessions; who listens is subscribed when the first one does, and no longer
 //! than the last. A ring says nothing but "look", so it may come too often; and it must not be missed where there is
-//! something to see. What comes before a subscription stands is not heard: so it rings when it stands. When the
-//! connection is lost it rings too, and again when there is another. A connection can go deaf without an error: the
-//! relay's heartbeat, which comes twice a second, tells.
+//! something to see. What comes before a subscription stands is not heard: so it rings when it stands, and again when
+//! the connection was lost and there is another.
+//!
+//! A connection can go deaf without an error, so Redis is asked for a sign of life over it, now and then. The relay's
+//! heartbeat would cost less, but it is silent while nobody leads: all bells would be subscribed to anew and rung, again
+//! and again, just when PostgreSQL is away. What neither shows, a Redis that hears of nothing any more itself, costs
+//! a reader no more than any ring that is lost: it looks now and then.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -13,17 +17,20 @@ use std::{
     time::Duration,
 };
 
-use ::redis::aio::{PubSubSink, PubSubStream};
+use ::redis::{RedisResult, aio::PubSubSink};
 use futures_util::StreamExt;
-use tokio::sync::{Notify, watch};
+use tokio::{
+    sync::{Notify, watch},
+    time::MissedTickBehavior,
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Redis, RedisError, TIMEOUT, publish::HEARTBEAT, session};
+use super::{Redis, RedisError, TIMEOUT, session};
 use crate::metrics::METRICS;
 
-/// Silence after which the connection is taken for deaf: three heartbeats.
-const SILENCE: Duration = Duration::from_millis(1500);
+/// How often Redis is asked for a sign of life: with the time for its answer, a deaf connection is noticed in two seconds.
+const BEAT: Duration = Duration::from_secs(1);
 
 /// How long to wait before trying again.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -63,7 +70,7 @@ impl Bells {
         Self(Arc::new(Inner { redis, listeners: Mutex::default(), wishes: Notify::new() }))
     }
 
-    /// Listens to the bell of a session. It rings for the first time when it can be heard.
+    /// Listens to the bell of a session. If it cannot be heard yet, it rings when it can.
     pub fn listen(&self, id: Uuid) -> Bell {
         let mut listeners = self.listeners();
         let (bell, count) = listeners.bells.entry(id).or_insert_with(|| (watch::Sender::new(()), 0));
@@ -79,52 +86,51 @@ impl Bells {
 
     /// Carries the bells, until `stop`.
     pub async fn run(self, stop: CancellationToken) {
-        let (mut trouble, mut again) = (false, false);
         let carry = async {
+            let (mut trouble, mut again) = (false, false);
             loop {
                 if let Err(error) = self.carry(&mut trouble, &mut again).await
                     && !std::mem::replace(&mut trouble, true)
                 {
                     tracing::warn!(%error, "no bell can be heard; sessions are looked at now and then");
                 }
-                self.ring_all();
                 tokio::time::sleep(PAUSE).await;
             }
         };
         stop.run_until_cancelled(carry).await;
     }
 
-    /// Carries them over one connection; `again` says whether there was one before.
+    /// Carries them as long as the connection lasts. `again` says whether there was one before.
     async fn carry(&self, trouble: &mut bool, again: &mut bool) -> Result<(), Deaf> {
-        let (mut sink, mut stream) = tokio::time::timeout(TIMEOUT, self.connect()).await??;
+        let connection = tokio::time::timeout(TIMEOUT, self.0.redis.client.get_async_pubsub()).await?;
+        let (mut sink, mut stream) = connection.map_err(RedisError::from)?.split();
         METRICS.sessions.bell_reconnects.inc_by(u64::from(std::mem::replace(again, true)));
-        let mut subscribed = HashSet::new();
-        {
-            let mut listeners = self.listeners();
-            let all: Vec<Uuid> = listeners.bells.keys().copied().collect();
-            listeners.changed.extend(all);
+        if std::mem::take(trouble) {
+            tracing::info!("bells can be heard again");
         }
-        self.0.wishes.notify_one();
+        let mut subscribed = HashSet::new();
+        self.wish_for_all();
+        let mut beat = tokio::time::interval(BEAT);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                message = tokio::time::timeout(SILENCE, stream.next()) => {
-                    let message = message.map_err(|_| Deaf::Silent)?.ok_or(Deaf::Closed)?;
-                    if std::mem::take(trouble) {
-                        tracing::info!("bells can be heard again");
-                    }
-                    if let Some(id) = self.session(message.get_channel_name()) {
+                message = stream.next() => {
+                    if let Some(id) = self.session(message.ok_or(Deaf::Closed)?.get_channel_name()) {
                         self.ring(id);
                     }
                 }
                 () = self.0.wishes.notified() => self.fulfil(&mut sink, &mut subscribed).await?,
+                _ = beat.tick() => in_time(sink.ping::<::redis::Value>()).await.map(drop)?,
             }
         }
     }
 
-    async fn connect(&self) -> Result<(PubSubSink, PubSubStream), RedisError> {
-        let (mut sink, stream) = self.0.redis.client.get_async_pubsub().await?.split();
-        sink.subscribe(self.0.redis.name(HEARTBEAT)).await?;
-        Ok((sink, stream))
+    /// Nothing is subscribed to: all that someone listens to is to be.
+    fn wish_for_all(&self) {
+        let mut listeners = self.listeners();
+        let all: Vec<Uuid> = listeners.bells.keys().copied().collect();
+        listeners.changed.extend(all);
+        self.0.wishes.notify_one();
     }
 
     /// Subscribes to what someone has come for, and gives up what nobody listens to.
@@ -132,13 +138,13 @@ impl Bells {
         let (come, gone) = self.take_wishes(subscribed);
         for ids in come.chunks(TOGETHER) {
             let channels: Vec<String> = ids.iter().map(|id| self.channel(*id)).collect();
-            tokio::time::timeout(TIMEOUT, sink.subscribe(channels)).await?.map_err(RedisError::from)?;
+            in_time(sink.subscribe(channels)).await?;
             subscribed.extend(ids);
             ids.iter().for_each(|id| self.ring(*id));
         }
         for ids in gone.chunks(TOGETHER) {
             let channels: Vec<String> = ids.iter().map(|id| self.channel(*id)).collect();
-            tokio::time::timeout(TIMEOUT, sink.unsubscribe(channels)).await?.map_err(RedisError::from)?;
+            in_time(sink.unsubscribe(channels)).await?;
             ids.iter().for_each(|id| _ = subscribed.remove(id));
         }
         Ok(())
@@ -157,18 +163,13 @@ impl Bells {
     }
 
     fn session(&self, channel: &str) -> Option<Uuid> {
-        let (_, rest) = channel.split_once("session:{")?;
-        rest.split_once('}')?.0.parse().ok()
+        session::of_bell(channel.strip_prefix(&self.0.redis.prefix)?)
     }
 
     fn ring(&self, id: Uuid) {
         if let Some((bell, _)) = self.listeners().bells.get(&id) {
             bell.send_replace(());
         }
-    }
-
-    fn ring_all(&self) {
-        self.listeners().bells.values().for_each(|(bell, _)| _ = bell.send_replace(()));
     }
 
     fn listeners(&self) -> MutexGuard<'_, Listeners> {
@@ -203,6 +204,10 @@ impl Drop for Bell {
     }
 }
 
+async fn in_time<T>(answer: impl Future<Output = RedisResult<T>>) -> Result<T, Deaf> {
+    Ok(tokio::time::timeout(TIMEOUT, answer).await?.map_err(RedisError::from)?)
+}
+
 #[derive(Debug, thiserror::Error)]
 enum Deaf {
     #[error(transparent)]
@@ -211,6 +216,4 @@ enum Deaf {
     Timeout(#[from] tokio::time::error::Elapsed),
     #[error("Redis closed the subscription")]
     Closed,
-    #[error("no heartbeat for {}s", SILENCE.as_secs_f64())]
-    Silent,
 }

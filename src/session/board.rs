@@ -48,6 +48,10 @@ struct Seat {
     stuck: bool,
 }
 
+/// What a seat takes.
+#[cfg(test)]
+pub(super) const SEAT: usize = size_of::<Seat>();
+
 /// Where a reader is.
 pub(super) struct Place {
     seat: usize,

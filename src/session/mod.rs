@@ -213,7 +213,7 @@ impl Sessions {
             METRICS.sessions.appended(receipt);
             if receipt.sealed {
                 crate::failpoint::pass("sealed");
-                self.write_soon(id);
+                drop(self.write_soon(id));
             }
         }
         Ok(appended)

@@ -104,3 +104,22 @@ impl Drop for Reader {
         self.follower.leave(&self.place);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::board::SEAT;
+
+    fn future<T, F>(_: fn(T) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_session_with_one_reader_that_waits_takes_two_kibibytes() {
+        let (reader, seat) = (size_of::<Reader>(), SEAT);
+        let (follower, task) = (size_of::<Follower>(), future(Follower::run));
+        eprintln!("reader {reader}, seat {seat}, follower {follower}, its task {task}");
+        assert!(reader + seat <= 512, "each further one: {reader} + {seat}");
+        assert!(reader + seat + follower + task <= 2048, "{reader} + {seat} + {follower} + {task}");
+    }
+}

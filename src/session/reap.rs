@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::{Sessions, Step};
-use crate::{metrics::METRICS, redis::Away, reply::State};
+use crate::{metrics::METRICS, redis::Away};
 
 /// Sessions that are looked at together.
 const TOGETHER: isize = 50;
@@ -32,9 +32,9 @@ impl Sessions {
             for id in &due {
                 match self.0.logs.reap(*id, false).await? {
                     Step::Sealed => drop(self.write_soon(*id)),
-                    Step::Over { state: state @ State::Failed, now } => {
+                    Step::Over { state, now: true } => {
                         let reason = self.0.logs.look(*id).await?.and_then(|session| session.reason);
-                        self.over(state, now, reason);
+                        self.over(state, true, reason);
                     }
                     Step::Over { .. } | Step::Gone | Step::Open(_) => {}
                 }

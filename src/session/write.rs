@@ -15,7 +15,7 @@ use crate::{
     failpoint,
     message::NewMessage,
     metrics::METRICS,
-    reply::{Reason, Session, State},
+    reply::{Reason, Session},
     store::{Reply, StoreError},
 };
 
@@ -28,22 +28,28 @@ const PIECE: usize = 256 << 10;
 
 impl Sessions {
     /// Writes the message of a session, whether anybody waits for it or not.
-    pub(super) fn write_soon(&self, id: Uuid) -> JoinHandle<Option<()>> {
-        let (this, stopped) = (self.clone(), self.0.stopped.clone());
-        self.0.writers.spawn(async move { stopped.run_until_cancelled(this.write(id)).await })
+    pub(super) fn write_soon(&self, id: Uuid) -> JoinHandle<()> {
+        let this = self.clone();
+        self.0.writers.spawn(async move { this.write(id).await })
     }
 
-    /// Writes the message of a session, if nobody here does so already; again and again, until it is written, or the
-    /// session has failed.
-    pub(super) async fn write(&self, id: Uuid) {
+    /// Writes the message of a session, if nobody here does so already; again and again, until it is written, the
+    /// session has failed, or the node stops.
+    async fn write(&self, id: Uuid) {
         if !self.writing().insert(id) {
             return;
         }
         let _done = Done { sessions: self, id };
         let mut pause = PAUSE;
         while let Err(error) = self.try_write(id).await {
-            tracing::warn!(session = %id, %error, "the message of a session is not written yet");
-            tokio::time::sleep(pause).await;
+            // Once is enough: PostgreSQL may be away for long, and many may wait for it.
+            match pause {
+                PAUSE => tracing::warn!(session = %id, %error, "the message of a session is not written yet"),
+                _ => tracing::debug!(session = %id, %error, "the message of a session is still not written"),
+            }
+            if self.0.stopped.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+                return;
+            }
             pause = (pause * 2).min(LONGEST_PAUSE);
             match self.0.logs.reap(id, true).await {
                 Ok(Step::Sealed) | Err(_) => {}
@@ -59,10 +65,11 @@ impl Sessions {
         let Some(session) = self.0.logs.look(id).await?.filter(|session| session.sealed) else { return Ok(()) };
         let started = Instant::now();
         let Session { sender, room, count, .. } = session;
-        let content = self.text(id, count).await?;
-        if content.is_empty() {
-            return self.nothing(id).await;
-        }
+        let content = match self.text(id, count).await? {
+            Some(content) if content.is_empty() => return self.fail(id, Reason::Empty, "").await,
+            Some(content) => content,
+            None => return self.lost(id).await,
+        };
         let new = NewMessage { content, file: None, sender_id: sender, room };
         let message = match self.0.store.add_reply(id, &new).await {
             Ok(Reply::Written(message) | Reply::There(message)) => Some(message.id),
@@ -84,28 +91,28 @@ impl Sessions {
         Ok(())
     }
 
-    /// A session without any text is no message.
-    async fn nothing(&self, id: Uuid) -> Result<(), SessionError> {
-        match self.0.logs.fail(id, Reason::Empty, "").await? {
-            Step::Over { state: state @ State::Failed, now } => self.over(state, now, Some(Reason::Empty)),
-            Step::Over { state, now } => self.over(state, now, None),
-            Step::Gone | Step::Open(_) | Step::Sealed => {}
+    /// The text is not whole: somebody else has written it, and Redis has thrown it away as it should; or Redis has lost
+    /// what it should not. Half a text is no message.
+    async fn lost(&self, id: Uuid) -> Result<(), SessionError> {
+        if self.0.logs.look(id).await?.is_some_and(|session| session.sealed) {
+            tracing::error!(session = %id, "Redis has lost the text of a session");
+            self.fail(id, Reason::PersistFailed, "").await?;
         }
         Ok(())
     }
 
-    async fn text(&self, id: Uuid, count: u64) -> Result<String, SessionError> {
+    /// The text of so many chunks, if they are all there.
+    async fn text(&self, id: Uuid, count: u64) -> Result<Option<String>, SessionError> {
         let (mut text, mut next) = (String::new(), 0);
         while next < count {
             let page = self.0.logs.read(id, next, PIECE).await?;
             if page.texts.is_empty() {
-                // It was written meanwhile, and Redis has thrown it away: looking again will show it.
-                break;
+                return Ok(None);
             }
             next += page.texts.len() as u64;
             text.extend(page.texts);
         }
-        Ok(text)
+        Ok(Some(text))
     }
 }
 

@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, clippy::unwrap_used, reason = "a test binary has no users, and fails by panicking")]
 mod admin;
 mod bad_requests;
+mod bells;
 mod bus;
 mod capture;
 mod carriers;
@@ -50,6 +51,11 @@ mod security;
 mod security_headers;
 mod session;
 mod session_id;
+mod session_log;
+mod session_model;
+mod session_readers;
+mod session_times;
+mod session_written;
 mod settings;
 mod settings_table;
 mod slow_clients;

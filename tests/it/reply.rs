@@ -18,6 +18,11 @@ const COUNT: &str = "select count(*) from messages";
 
 /// The store as a node has it.
 fn store(world: &World) -> Store {
+    store_within(world, Duration::from_secs(10))
+}
+
+/// The same, for who waits for PostgreSQL no longer than this.
+pub fn store_within(world: &World, timeout: Duration) -> Store {
     let together = Together {
         writers: 1,
         group: 1,
@@ -27,7 +32,6 @@ fn store(world: &World) -> Store {
         patience: Duration::from_secs(1),
     };
     let database: sqlx::postgres::PgConnectOptions = world.database_url.parse().unwrap();
-    let timeout = Duration::from_secs(10);
     let direct = database.clone();
     Store::new(Options {
         database,

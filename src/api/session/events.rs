@@ -3,6 +3,7 @@
 //! Their names are in the `event:` field, so that nothing is said twice in each of a thousand chunks. These types are
 //! read by people and by generators of clients; the bytes are made where the session is read.
 
+use chrono::{DateTime, Utc};
 use poem_openapi::{Object, Union};
 use uuid::Uuid;
 
@@ -35,7 +36,7 @@ pub struct SessionConnected {
     /// The session.
     pub session_id: Uuid,
     /// This stream, in logs.
-    pub connection_id: String,
+    pub connection_id: Uuid,
     /// The state of the session.
     pub state: State,
     /// The number of the last chunk that is there without a hole; -1 where none is.
@@ -86,8 +87,7 @@ pub struct SessionFailed {
     pub session_id: Uuid,
     /// Why.
     pub reason: Reason,
-    /// Of which kind the model's error was.
-    #[oai(nullable)]
+    /// Of which kind the model's error was, where it was one.
     pub kind: Option<String>,
     /// The number of the last chunk that was there without a hole; -1 where none was.
     pub head: i64,
@@ -116,6 +116,6 @@ pub struct SessionCancelled {
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
 pub struct SessionPing {
-    /// The time of the node, in milliseconds since 1970.
-    pub ts: i64,
+    /// The time of the node.
+    pub ts: DateTime<Utc>,
 }

@@ -77,6 +77,7 @@ impl Service {
         if pause > self.retry {
             return Err(error);
         }
+        tracing::info!(?pause, "a model is asked once more");
         sleep(pause).await;
         Ok(Answer::new(self.attempt(body).await?, Arc::clone(self)))
     }
@@ -104,7 +105,6 @@ impl Service {
         {
             said.extend_from_slice(&bytes);
         }
-        said.truncate(SAID_BYTES);
         loggable(&said, self.key.as_ref())
     }
 }

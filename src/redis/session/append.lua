@@ -10,7 +10,8 @@
 -- ARGV[15..]    for each chunk: its number, its text
 -- Returns 'ok', the state, and how many chunks are there, were new, were there already, are parked. Or what is wrong,
 -- and how many chunks are there.
-local held = redis.call('HMGET', KEYS[1], 'state', 'token', 'count', 'bytes', 'last', 'top', 'parked', 'gap', 'born')
+local held = redis.call('HMGET', KEYS[1], 'state', 'token', 'count', 'bytes', 'last', 'top', 'parked', 'gap', 'born',
+    'intent')
 local state = held[1]
 if not state then
     return {'unknown', 0}
@@ -23,7 +24,7 @@ end
 if held[2] ~= ARGV[2] then
     return refuse('fenced')
 end
-if state == 'failed' or state == 'cancelled' then
+if state == 'failed' or state == 'cancelled' or held[10] then
     return refuse('closed')
 end
 
@@ -46,7 +47,7 @@ for item = 15, #ARGV, 2 do
         return refuse('beyond_final')
     elseif number >= tonumber(ARGV[4]) then
         return refuse('too_many')
-    elseif number >= count + tonumber(ARGV[3]) then
+    elseif number > count + tonumber(ARGV[3]) then
         return refuse('window')
     elseif closed or number < count or seen[number]
         or (parked > 0 and redis.call('HEXISTS', KEYS[3], ARGV[item]) == 1) then
@@ -91,7 +92,6 @@ for _, chunk in ipairs(fresh) do
         parked = parked + 1
     end
 end
-local age = tonumber(ARGV[8])
 if before == 0 and count > 0 then
     redis.call('PEXPIRE', KEYS[2], ARGV[10])
 end
@@ -122,7 +122,7 @@ if last and count == last + 1 then
     redis.call('PEXPIRE', KEYS[2], ARGV[11])
     due = now + tonumber(ARGV[9])
 else
-    due = math.min(now + tonumber(ARGV[6]), tonumber(held[9]) + age)
+    due = math.min(now + tonumber(ARGV[6]), tonumber(held[9]) + tonumber(ARGV[8]))
     if parked == 0 and not last then
         set('gap', '')
     else

@@ -56,8 +56,10 @@ if verb == 'cancel' then
     if ARGV[9] ~= '1' or count == 0 then
         return over('cancelled', false, 'by', ARGV[8])
     end
+    local bytes = tonumber(redis.call('HGET', KEYS[1], 'bytes'))
+    for _, text in ipairs(redis.call('HVALS', KEYS[3])) do bytes = bytes - #text end
     redis.call('HSET', KEYS[1], 'state', 'sealed', 'intent', 'cancelled', 'by', ARGV[8], 'last', count - 1,
-        'parked', 0, 'sealed', string.format('%.0f', now))
+        'bytes', bytes, 'parked', 0, 'sealed', string.format('%.0f', now))
     redis.call('DEL', KEYS[3])
     redis.call('PEXPIRE', KEYS[1], ARGV[6])
     redis.call('PEXPIRE', KEYS[2], ARGV[6])

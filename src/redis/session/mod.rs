@@ -89,3 +89,8 @@ pub(super) fn bell(id: Uuid) -> String {
 fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX).min(1 << 50)
 }
+
+/// Whose bell rings on this channel, before any prefix.
+pub(super) fn of_bell(channel: &str) -> Option<Uuid> {
+    channel.strip_prefix("session:{")?.strip_suffix("}:bell")?.parse().ok()
+}

@@ -1,5 +1,5 @@
 -- Opens a session, if there is room for one more; the same again finds it open.
--- KEYS[1..2]  the session; the sessions that are open, by their next deadline
+-- KEYS[1..4]  the session, its log, its parked chunks; the sessions that are open, by their next deadline
 -- ARGV[1..5]  id, owner, sender, room, the producer's token
 -- ARGV[6]     the most that are open
 -- ARGV[7..9]  milliseconds: of silence, of age, until it is forgotten whatever happens
@@ -13,14 +13,16 @@ if held[4] then
     end
     return {'taken'}
 end
-if redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[6]) then
+if redis.call('ZCARD', KEYS[4]) >= tonumber(ARGV[6]) then
     return {'full'}
 end
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local born = string.format('%.0f', now)
+-- Of what Redis has lost, something may be left.
+redis.call('DEL', KEYS[2], KEYS[3])
 redis.call('HSET', KEYS[1], 'state', 'created', 'owner', ARGV[2], 'sender', ARGV[3], 'room', ARGV[4], 'token', ARGV[5],
     'count', 0, 'bytes', 0, 'top', -1, 'parked', 0, 'born', born, 'touched', born)
 redis.call('PEXPIRE', KEYS[1], ARGV[9])
-redis.call('ZADD', KEYS[2], now + math.min(ARGV[7], ARGV[8]), ARGV[1])
+redis.call('ZADD', KEYS[4], now + math.min(ARGV[7], ARGV[8]), ARGV[1])
 return {'new', ARGV[5], 0, born, 'created'}

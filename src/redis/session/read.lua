@@ -5,11 +5,12 @@
 -- Returns the state ('' where there is none), how many chunks are there, the number of the last or '', and the texts.
 local held = redis.call('HMGET', KEYS[1], 'state', 'count', 'last')
 local answer = {held[1] or '', held[2] or '0', held[3] or ''}
-local bytes = 0
+local number, bytes = tonumber(ARGV[1]), 0
 for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '(' .. ARGV[1] .. '-0', '+', 'COUNT', ARGV[2])) do
     local text = entry[2][2]
-    bytes = bytes + #text
-    if bytes > tonumber(ARGV[3]) and #answer > 3 then break end
+    number, bytes = number + 1, bytes + #text
+    -- What Redis has lost is not passed over.
+    if entry[1] ~= number .. '-0' or bytes > tonumber(ARGV[3]) and #answer > 3 then break end
     answer[#answer + 1] = text
 end
 return answer

@@ -17,6 +17,9 @@ static ROTATE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("rot
 static END: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("end.lua")));
 static READERS: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("readers.lua")));
 
+/// Up to here a script counts every number: they are floating-point there.
+const EXACT: u64 = 1 << 53;
+
 /// What came of opening a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Opened {
@@ -120,7 +123,8 @@ impl Sessions {
     pub async fn open(&self, Opening { id, owner, sender, room }: &Opening, token: &str) -> Result<Opened, Away> {
         let bounds = &self.bounds;
         let mut call = OPEN.key(self.key(*id, ""));
-        call.key(self.due_key()).arg(id.to_string()).arg(owner).arg(sender.to_string()).arg(room).arg(token);
+        call.key(self.key(*id, ":log")).key(self.key(*id, ":parked")).key(self.due_key());
+        call.arg(id.to_string()).arg(owner).arg(sender.to_string()).arg(room).arg(token);
         call.arg(bounds.open).arg(milliseconds(bounds.idle)).arg(milliseconds(bounds.age));
         call.arg(milliseconds(bounds.age.saturating_mul(2)));
         let answer: Vec<String> = self.invoke(&call).await?;
@@ -128,6 +132,8 @@ impl Sessions {
         let (count, born) = (number(2), number(3));
         Ok(match answer.first().map(String::as_str) {
             Some("new") => Opened::New { born },
+            // Who has our token is us: the answer to the first try was lost.
+            Some("there") if answer.get(1).is_some_and(|held| held == token) => Opened::New { born },
             Some("there") => {
                 let token = answer.get(1).cloned().unwrap_or_default();
                 let state = answer.get(4).and_then(|state| state.parse().ok()).unwrap_or(State::Streaming);
@@ -162,8 +168,10 @@ impl Sessions {
 
     fn bound(&self, call: &mut ScriptInvocation<'_>) {
         let bounds = &self.bounds;
-        call.arg(bounds.window + 1).arg(bounds.chunks).arg(bounds.bytes);
-        for time in [bounds.idle, bounds.missing, bounds.age, bounds.lease, bounds.age * 2, bounds.keep_sealed] {
+        call.arg(bounds.window).arg(bounds.chunks.min(EXACT)).arg(bounds.bytes);
+        for time in
+            [bounds.idle, bounds.missing, bounds.age, bounds.lease, bounds.age.saturating_mul(2), bounds.keep_sealed]
+        {
             call.arg(milliseconds(time));
         }
     }

@@ -111,6 +111,28 @@ async fn a_reply_that_takes_too_long_is_left_however_lively_it_is() {
 }
 
 #[tokio::test]
+async fn a_reply_that_takes_too_long_is_left_however_patient_one_is_with_silence() {
+    let total = |options: &mut Options| options.patience.total = MOMENT;
+    let upstream = Upstream::play([Script::silence(), Script::stream().hold()]).await;
+    let model = hasty(Dialect::Openai, &upstream, total);
+    assert_eq!(ask(&model).await.err(), Some(ModelError::Total(MOMENT)));
+    assert_eq!(whole(ask(&model).await.unwrap()).await.1, Err(ModelError::Total(MOMENT)));
+    upstream.is_left(2).await;
+}
+
+/// Or a service that is never out of words would never be asked for the time.
+#[tokio::test]
+async fn what_is_there_when_the_time_is_over_is_not_waited_for_but_too_late() {
+    let dialect = Dialect::Openai;
+    let upstream = Upstream::play([Script::stream().say(text(dialect, "one") + &text(dialect, "two")).hold()]).await;
+    let model = hasty(dialect, &upstream, |options| options.patience.total = MOMENT);
+    let mut reply = ask(&model).await.unwrap();
+    assert_eq!(reply.next().await, Ok(Delta::Text("one".to_owned())));
+    tokio::time::sleep(MOMENT).await;
+    assert_eq!(reply.next().await, Err(ModelError::Total(MOMENT)));
+}
+
+#[tokio::test]
 async fn who_drops_a_reply_hangs_up() {
     for dialect in DIALECTS {
         let upstream = Upstream::play([Script::stream().say(text(dialect, "half")).hold()]).await;

@@ -1,11 +1,15 @@
 //! A session's stream, as HTTP has it: which statuses, which headers, and that a cursor is one.
 
+use poem_openapi::types::ParseFromJSON;
 use reqwest::StatusCode;
+use rowcast::api::SessionEvent;
+use serde_json::{Value, json};
 
-use super::{append, at, batch, cancel, opened};
+use super::{append, at, batch, cancel, follow, last_batch, opened};
 use crate::{
+    openapi::differences,
     problems::assert_problem,
-    support::{Answer, Node, World, soon},
+    support::{Answer, Node, World, soon, until},
 };
 
 /// Asks for a session's stream, with this `Last-Event-ID`.
@@ -15,19 +19,116 @@ async fn from(node: &Node, path: &str, cursor: impl AsRef<[u8]>) -> Answer {
     Answer::of(request.header("Last-Event-ID", cursor)).await
 }
 
+/// The names and data of all events to the end of the stream.
+async fn told(response: reqwest::Response) -> Vec<(String, Value)> {
+    let text = soon("the end of the stream", response.text()).await.unwrap();
+    let field = |event: &str, name: &str| event.lines().find_map(|line| line.strip_prefix(name).map(str::to_owned));
+    let events = text.split("\n\n").filter_map(|event| Some((field(event, "event: ")?, field(event, "data: ")?)));
+    events.map(|(name, data)| (name, serde_json::from_str(&data).unwrap())).collect()
+}
+
 #[tokio::test]
 async fn a_stream_is_for_now_and_not_for_caches_and_proxies() {
-    let (_world, node) = World::with_node().await;
+    let world = World::new().await;
+    for writers in ["2", "0"] {
+        let node = world.node_with(&[("WRITERS", writers)]).await;
+        let session = opened(&node).await;
+        let response = follow(&node, None, &at(&session, "/stream")).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        let header = |name: &str| response.headers()[name].to_str().unwrap();
+        let told = ["content-type", "cache-control", "x-accel-buffering"].map(header);
+        assert_eq!(told, ["text/event-stream", "no-store", "no"], "with {writers} writers");
+    }
+}
+
+#[tokio::test]
+async fn the_events_of_a_session_are_what_the_document_says() {
+    let world = World::new().await;
+    let node = world.node_with(&[("KEEP_ALIVE", "50ms"), ("SESSION_PATIENCE", "5s")]).await;
+    let all = async |end: Value, cancelled: bool| {
+        let session = opened(&node).await;
+        let mut response = follow(&node, None, &at(&session, "/stream")).await;
+        // A ping has come, and so the reader is there.
+        let mut begin = String::new();
+        while !begin.contains("event: ping") {
+            begin += std::str::from_utf8(&soon("a ping", response.chunk()).await.unwrap().unwrap()).unwrap();
+        }
+        append(&node, &session, &end).await;
+        if cancelled {
+            cancel(&node, &session, "").await;
+        }
+        let response = told(response).await;
+        let begun = told(reqwest::Response::from(hyper::Response::new(begin))).await;
+        [begun, response].concat()
+    };
+    let mut events = all(last_batch(&[(0, "one "), (1, "two")], 1), false).await;
+    events.extend(all(batch(&[(0, "kept"), (2, "lost")]), true).await);
+    events.extend(all(last_batch(&[(0, "")], 0), false).await);
+    let document = node.get("/openapi.json").await.body;
+    let mut kinds: Vec<String> = Vec::new();
+    for (name, data) in events {
+        let schema = match &*name {
+            "connected" => "SessionConnected",
+            "chunk" => "SessionChunk",
+            "message_complete" => "MessageComplete",
+            "session_failed" => "SessionFailed",
+            "session_cancelled" => "SessionCancelled",
+            "ping" => "SessionPing",
+            other => panic!("an event that nobody knows: {other} {data}"),
+        };
+        SessionEvent::parse_from_json(Some(data.clone())).unwrap_or_else(|error| panic!("{name} {data}: {error:?}"));
+        let schema = json!({ "$ref": format!("#/components/schemas/{schema}") });
+        let wrong = differences(&document["components"]["schemas"], &schema, &data);
+        assert!(wrong.is_empty(), "{name} {data}: {wrong:?}");
+        if name != "ping" {
+            kinds.push(name);
+        }
+    }
+    let cancelled = ["connected", "chunk", "session_cancelled"];
+    let complete = ["connected", "chunk", "chunk", "message_complete"];
+    assert_eq!(kinds, [&complete[..], &cancelled, &["connected", "chunk", "session_failed"]].concat());
+}
+
+#[tokio::test]
+async fn beyond_the_most_readers_of_a_node_one_comes_back() {
+    let world = World::new().await;
+    let node = world.node_with(&[("SESSION_MAX_READERS", "1"), ("LOG", "error")]).await;
     let session = opened(&node).await;
-    let request = node.http.get(format!("{}{}", node.url, at(&session, "/stream")));
-    let response = soon("the stream opens", request.send()).await.unwrap();
-    assert_eq!(response.status(), StatusCode::OK);
-    let headers = response.headers();
-    assert_eq!(headers["content-type"], "text/event-stream");
-    assert_eq!(
-        (&headers["cache-control"], &headers["x-accel-buffering"]),
-        (&"no-store".parse().unwrap(), &"no".parse().unwrap())
-    );
+    let path = at(&session, "/stream");
+    let first = follow(&node, None, &path).await;
+    let beyond = node.get(&path).await;
+    assert_eq!((beyond.status, beyond.body.as_str()), (StatusCode::OK, Some("retry: 3000\n\n")));
+    assert_eq!(beyond.headers["content-type"], "text/event-stream");
+    cancel(&node, &session, "").await;
+    assert_eq!(told(first).await.last().unwrap().0, "session_cancelled");
+}
+
+#[tokio::test]
+async fn a_session_s_stream_is_one_of_its_caller_s() {
+    let world = World::new().await;
+    for writers in ["2", "0"] {
+        let node = world.node_with(&[("MAX_STREAMS_PER_USER", "2"), ("WRITERS", writers)]).await;
+        let session = opened(&node).await;
+        let path = at(&session, "/stream");
+        let (of_session, of_feed) = (follow(&node, None, &path).await, node.stream("").await);
+        let refused = node.get(&path).await;
+        assert_problem("one stream too many", &refused, 429, "");
+        assert!(refused.headers.contains_key("retry-after"));
+        drop(of_feed);
+        until("there is a place again", async || follow(&node, None, &path).await.status() == StatusCode::OK).await;
+        // When the session is over, so are its streams.
+        cancel(&node, &session, "").await;
+        told(of_session).await;
+        let mut both = None;
+        until("all places are free again", async || {
+            let (one, other) = (follow(&node, None, "/stream").await, follow(&node, None, "/stream").await);
+            let have = one.status() == StatusCode::OK && other.status() == StatusCode::OK;
+            both = have.then_some([one, other]);
+            have
+        })
+        .await;
+        drop(both);
+    }
 }
 
 #[tokio::test]

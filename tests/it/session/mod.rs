@@ -3,13 +3,14 @@
 mod chunks;
 mod following;
 mod opening;
+mod outcome;
 mod refusals;
 mod rights;
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Node, SENDER};
+use crate::support::{Answer, Node, SENDER, soon};
 
 /// A session that is nowhere.
 const NOWHERE: &str = "00000000-0000-4000-8000-000000000000";
@@ -72,4 +73,11 @@ async fn cancel(node: &Node, session: &Value, query: &str) -> Value {
     let answer = node.send(Method::DELETE, &at(session, query), None).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
     answer.body["state"].clone()
+}
+
+/// Follows a session, by a path that may have a query; nothing of the stream has been read.
+async fn follow(node: &Node, token: Option<&str>, path: &str) -> reqwest::Response {
+    let request = node.http.get(format!("{}{path}", node.url));
+    let request = if let Some(token) = token { request.bearer_auth(token) } else { request };
+    soon("a stream or a refusal", request.send()).await.unwrap()
 }

@@ -3,7 +3,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::{NOWHERE, append, append_by, at, batch, cancel, last_batch, look, of_sender, opened};
+use super::{NOWHERE, append, append_by, at, batch, cancel, follow, last_batch, look, of_sender, opened};
 use crate::{
     problems::assert_problem,
     support::{Answer, Link, Node, World, until},
@@ -203,7 +203,7 @@ async fn chunks_have_a_budget_of_their_own_by_address() {
     assert_eq!(left(&node.get(&at(&session, "")).await), 1);
     assert_eq!(left(&node.send(Method::POST, &at(&session, "/producer"), None).await), 1);
     assert_eq!(left(&node.send(Method::DELETE, &at(&session, ""), None).await), 0);
-    let stream = node.http.get(format!("{}{}", node.url, at(&session, "/stream"))).send().await.unwrap();
+    let stream = follow(&node, None, &at(&session, "/stream")).await;
     assert_eq!(stream.headers()["ratelimit-remaining"], "0");
     assert_problem("one stream too many", &node.get(&at(&session, "/stream")).await, 429, "");
     assert_eq!(left(&node.get(&at(&session, "")).await), 0, "reading has its own");

@@ -11,6 +11,7 @@ mod link;
 mod listener;
 pub mod load;
 mod log;
+pub mod logs;
 mod machine;
 mod node;
 pub mod raw;
