@@ -11,6 +11,7 @@ use rowcast::{
     reply::{Reason, State},
     session::{Options, Sessions},
 };
+use serde_json::json;
 use sqlx::Executor;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
@@ -18,7 +19,7 @@ use uuid::Uuid;
 use crate::{
     reply::store_within,
     support::{
-        Link, Node, World,
+        Link, World,
         logs::{BOUNDS, Log, TOKEN, batch, final_batch, opening},
         soon, until,
     },
@@ -267,28 +268,40 @@ async fn a_node_that_stops_finishes_what_it_writes() {
     assert_written(&world, &log, State::Completed, "just in time").await;
 }
 
-/// A node that comes upon a whole session and dies at this place; then another one comes.
-async fn crash(place: &str) {
+/// A node that dies at this place with a whole session, which it comes upon or is brought; then another one comes.
+async fn crash(place: &str, rows: i64) {
     let world = World::migrated().await;
     let log = Log::open(&world, HASTY).await;
     let settings = [("SESSION_LEASE", "50ms"), ("SESSION_REAP_INTERVAL", "20ms")];
     let failpoint = format!("{place}:1");
     let mut dying = world.node_with(&[settings[0], settings[1], ("FAILPOINT", &failpoint)]).await;
-    log.put(&final_batch(&[(0, "once "), (1, "only")], 1)).await;
+    if place == "sealed" {
+        let chunks = json!([{ "chunk_id": 0, "chunk": "once " }, { "chunk_id": 1, "chunk": "only" }]);
+        let body = json!({ "chunks": chunks, "final_chunk_id": 1 });
+        let request = dying.http.post(format!("{}/session/{}/chunk", dying.url, log.id)).json(&body);
+        request.header("X-Producer-Token", TOKEN).send().await.expect_err("the node dies");
+    } else {
+        log.put(&final_batch(&[(0, "once "), (1, "only")], 1)).await;
+    }
     soon("it dies", dying.process.wait()).await.unwrap();
-    assert_eq!(world.number(COUNT).await, 1);
+    assert_eq!(world.number(COUNT).await, rows);
     let after = world.node_with(&settings).await;
     assert_written(&world, &log, State::Completed, "once only").await;
     let id = log.look().await.message.unwrap();
-    assert_eq!(Node::get(&after, &format!("/message/{id}")).await.body["content"], "once only");
+    assert_eq!(after.get(&format!("/message/{id}")).await.body["content"], "once only");
+}
+
+#[tokio::test]
+async fn a_node_that_dies_before_it_has_answered_the_last_chunk_leaves_the_message_to_another() {
+    crash("sealed", 0).await;
 }
 
 #[tokio::test]
 async fn a_node_that_dies_after_it_has_written_leaves_one_row_and_the_rest_to_another() {
-    crash("written").await;
+    crash("written", 1).await;
 }
 
 #[tokio::test]
 async fn a_node_that_dies_after_it_has_said_so_leaves_nothing_to_do() {
-    crash("completed").await;
+    crash("completed", 1).await;
 }

@@ -134,7 +134,17 @@ async fn where_redis_has_lost_its_last_second_nobody_is_told_a_chunk_twice() {
 
 #[tokio::test]
 async fn while_redis_is_silent_readers_are_told_that_they_live_and_then_go_on() {
-    let quick = options(|options| (options.keep_alive, options.tail_bytes) = (Duration::from_millis(200), 1000));
+    silence(Duration::from_millis(200)).await;
+}
+
+#[tokio::test]
+async fn who_is_behind_goes_on_as_soon_as_redis_answers() {
+    silence(Duration::from_secs(3600)).await;
+}
+
+/// Redis is silent for a while, longer than anybody waits for it.
+async fn silence(keep_alive: Duration) {
+    let quick = options(|options| (options.keep_alive, options.tail_bytes) = (keep_alive, 1000));
     let hall = Hall::with_own_redis(quick).await;
     let mut producer = hall.open().await;
     producer.say_many(100).await;
@@ -142,10 +152,15 @@ async fn while_redis_is_silent_readers_are_told_that_they_live_and_then_go_on() 
     let mut behind = hall.read(1, producer.id, None).await;
     head.reach(99).await;
     behind.next().await;
-    hall.ask("CLIENT PAUSE 3000 ALL").await.unwrap();
+    hall.ask("CLIENT PAUSE 6000 ALL").await.unwrap();
     for reader in [&mut head, &mut behind] {
-        soon("a ping", async { while reader.any().await.unwrap().name != "ping" {} }).await;
+        // Both are polled, and it takes longer than a reading may.
+        let ping = async { while reader.any().await.unwrap().name != "ping" {} };
+        let came = tokio::time::timeout(Duration::from_millis(2500), ping).await.is_ok();
+        assert_eq!(came, keep_alive < Duration::from_secs(1));
     }
+    assert_eq!(behind.text, "", "Redis was silent all the time");
+    behind.reach(99).await;
     producer.say_many(5).await;
     tokio::join!(head.reach(104), behind.reach(104));
     assert_eq!(behind.text, producer.text);

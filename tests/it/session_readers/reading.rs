@@ -38,6 +38,9 @@ async fn who_comes_before_the_first_chunk_has_all_of_them_live_on_any_node() {
             assert_eq!(reader.next().await.data["chunk_id"], json!(number));
         }
     }
+    // What comes while the log is read is read, too.
+    producer.say_many(300).await;
+    join_all(readers.iter_mut().map(|reader| reader.reach(319))).await;
     assert!(readers.iter().all(|reader| reader.text == producer.text && reader.retries.len() == 1));
 }
 

@@ -15,6 +15,8 @@ async fn whose_time_is_up_is_told_to_come_back_and_nothing_else() {
     let mut producer = hall.open().await;
     let start = Instant::now();
     let mut stays = hall.read(1, producer.id, None).await;
+    let late = start + Duration::from_secs(3600);
+    let _late = hall.follow(1, producer.id, None, Some(late)).await.unwrap();
     let mut readers = Vec::new();
     for span in [700, 300] {
         let due = start + Duration::from_millis(span);
