@@ -7,6 +7,7 @@ set -euo pipefail
 rowcast=$(realpath "$1") schemathesis=$(realpath --no-symlinks "$2")
 here=$(realpath "$(dirname "$0")")
 
+settings=()
 . "$here/../private_node.sh"
 
 # It keeps notes where it runs, so it runs there, too.

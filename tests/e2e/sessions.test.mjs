@@ -1,5 +1,5 @@
-// A session, to those who keep to nothing but the standard: from wherever they come, they see all of it, once, and how it
-// ends, and then never ask again.
+// A session, to those who keep to nothing but the standard: from wherever they come, they see all of it, once, and how
+// it ends, and then never ask again.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -9,15 +9,12 @@ import { Proxy } from "./support/proxy.mjs";
 import { forEachReader } from "./support/readers.mjs";
 import { Session, TEXTS, all, asked, chunks } from "./support/session.mjs";
 
-/** It does not wait long for a chunk that is missing. */
-const IMPATIENT = { SESSION_MISSING_CHUNK_TIMEOUT: "100ms", SESSION_REAP_INTERVAL: "100ms" };
-
 const ENDS = ["message_complete", "session_failed", "session_cancelled"];
 
 describe("a session", () => {
-  let node, impatient;
-  before(async () => ([node, impatient] = await Promise.all([Node.start(), Node.start(IMPATIENT)])));
-  after(() => Promise.all([node.stop(), impatient.stop()]));
+  let node;
+  before(async () => (node = await Node.start()));
+  after(() => node.kill());
 
   forEachReader((open) => {
     /** A client that follows this session, and the way it came. */
@@ -66,7 +63,7 @@ describe("a session", () => {
     });
 
     it("that fails says so, to who reads it and to who comes later", async (t) => {
-      const session = await Session.open(impatient);
+      const session = await Session.open(node);
       const { proxy, reader } = await follow(t, session);
       await session.append(...TEXTS.slice(0, 2));
       await reader.have(2, "chunk");

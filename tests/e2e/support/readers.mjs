@@ -10,8 +10,8 @@ import { Watched } from "./watched.mjs";
 const CLOSED = 2;
 
 /**
- * Reads a stream, and tells of each event. It runs here with the library, and in a page with what pages have, where it is
- * sent as text: so it uses nothing from around it.
+ * Reads a stream, and tells of each event. It runs here with the library, and in a page with what pages have, where it
+ * is sent as text: so it uses nothing from around it.
  */
 function read(url, { EventSource, tell } = globalThis) {
   const source = new EventSource(url);

@@ -2,7 +2,7 @@
 
 import { randomUUID } from "node:crypto";
 
-/** What a reply is cut into: also where clients, JSON and the framing of events might fall over it. */
+/** What a reply is cut into: clients, JSON or the framing of events might fall over it. */
 export const TEXTS = ["A reply", " of\nlines,", "\r\n\r\ndata: of", " þings like ひらがな", " and 🌊, ", "to the end."];
 
 export class Session {
