@@ -49,9 +49,9 @@ impl Node {
         let hub = Hub::new(settings.streams.options(), Arc::new(store.clone()), head);
         let intake = Intake::new(hub.clone(), store.clone());
         let relay = Relay::new(store.clone(), redis.clone(), settings.feed.options(name()));
-        let health = Health::new(store.clone(), hub.clone(), intake.status(), relay.status());
         let auth = settings.identity.auth()?;
         let sessions = Sessions::new(&redis, store.clone(), settings.sessions());
+        let health = Health::new(store.clone(), hub.clone(), sessions.clone(), intake.status(), relay.status());
         let chat = Chat::new(Model::new(settings.chat.model())?, sessions.clone(), settings.chat.options());
         Ok(Self { store, redis, line, hub, intake, relay, sessions, chat, health, auth })
     }

@@ -25,9 +25,10 @@ use crate::{
     intake,
     metrics::{METRICS, Process},
     relay,
+    session::{self, Sessions},
     store::{Held, Pool, Store, Vitals},
 };
-pub use report::{BusPart, HubPart, LogPart, PoolPart, PostgresPart, ProcessPart, RelayPart, Report};
+pub use report::{BusPart, HubPart, LogPart, PoolPart, PostgresPart, ProcessPart, RelayPart, Report, SessionsPart};
 use stage::Signs;
 pub use stage::Verdict;
 
@@ -42,6 +43,7 @@ type Said = (Option<Vitals>, Duration);
 pub struct Health {
     store: Store,
     hub: Hub,
+    sessions: Sessions,
     intake: watch::Receiver<intake::Status>,
     relay: watch::Receiver<relay::Status>,
     /// When PostgreSQL was asked last, and what it said. Locked while it is asked.
@@ -55,10 +57,20 @@ impl Health {
     pub fn new(
         store: Store,
         hub: Hub,
+        sessions: Sessions,
         intake: watch::Receiver<intake::Status>,
         relay: watch::Receiver<relay::Status>,
     ) -> Self {
-        Self { store, hub, intake, relay, asked: Arc::default(), draining: Arc::default(), started: Instant::now() }
+        Self {
+            store,
+            hub,
+            sessions,
+            intake,
+            relay,
+            asked: Arc::default(),
+            draining: Arc::default(),
+            started: Instant::now(),
+        }
     }
 
     /// Waits until the node's hub has once been at the head.
@@ -101,6 +113,7 @@ impl Health {
             bus: self.bus(),
             hub: self.hub(),
             relay: self.relay(vitals),
+            sessions: self.sessions(),
             process: process.into(),
         }
     }
@@ -125,6 +138,12 @@ impl Health {
             pages: hub.pages,
             page_reads: hub.page_reads,
         }
+    }
+
+    fn sessions(&self) -> SessionsPart {
+        let session::Stats { open, followed, readers, bells } = self.sessions.stats();
+        let node = self.sessions.node().to_owned();
+        SessionsPart { node, open, followed: followed as u64, readers: readers as u64, bells }
     }
 
     fn relay(&self, vitals: Option<Vitals>) -> RelayPart {

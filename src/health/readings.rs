@@ -44,6 +44,12 @@ impl Health {
         let intake = *self.intake.borrow();
         let canary = intake.canary.map(|at| at.elapsed().as_secs_f64());
         to.gauge("bus_up", "1 if changes come over Redis; if not, they are read from the log", one_if(intake.up));
+        let bells = one_if(self.sessions.stats().bells);
+        to.gauge(
+            "bells_up",
+            "1 if the bells of sessions can be heard; if 0, sessions are looked at now and then",
+            bells,
+        );
         to.gauge("canary_seconds", "Age of the last new canary that came over Redis; one comes every second", canary);
         to.gauge("hub_behind", "1 if the hub may lack changes that the log has", one_if(intake.behind));
         let proved = intake.proved.elapsed().as_secs_f64();

@@ -28,6 +28,8 @@ pub struct Report {
     pub hub: HubPart,
     /// The relay: the leader's, and this node's.
     pub relay: RelayPart,
+    /// Replies that are still being written.
+    pub sessions: SessionsPart,
     /// The process.
     pub process: ProcessPart,
 }
@@ -59,6 +61,21 @@ pub struct PoolPart {
     pub used: u64,
     /// The most of both.
     pub max: u64,
+}
+
+/// Replies that are still being written.
+#[derive(Debug, Clone, Serialize, Object)]
+pub struct SessionsPart {
+    /// What this node is called where a session's readers are counted.
+    pub node: String,
+    /// Sessions that are open, all nodes together, when this one looked last.
+    pub open: i64,
+    /// Sessions that are read on this node.
+    pub followed: u64,
+    /// Their readers.
+    pub readers: u64,
+    /// Whether the bells of sessions can be heard; if not, sessions are looked at now and then.
+    pub bells: bool,
 }
 
 /// The process. What its system does not tell is null.

@@ -13,7 +13,10 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -48,6 +51,8 @@ struct Inner {
     listeners: Mutex<Listeners>,
     /// Someone has come, or the last one has gone.
     wishes: Notify,
+    /// There is a connection.
+    heard: AtomicBool,
 }
 
 #[derive(Default)]
@@ -67,7 +72,12 @@ pub struct Bell {
 impl Bells {
     /// Bells; none rings until they are [run](Self::run).
     pub fn new(redis: Redis) -> Self {
-        Self(Arc::new(Inner { redis, listeners: Mutex::default(), wishes: Notify::new() }))
+        Self(Arc::new(Inner {
+            redis,
+            listeners: Mutex::default(),
+            wishes: Notify::new(),
+            heard: AtomicBool::new(false),
+        }))
     }
 
     /// Listens to the bell of a session. If it cannot be heard yet, it rings when it can.
@@ -84,12 +94,19 @@ impl Bells {
         Bell { bells: self.clone(), id, rung }
     }
 
+    /// Whether there is a connection over which bells can be heard.
+    pub fn can_be_heard(&self) -> bool {
+        self.0.heard.load(Relaxed)
+    }
+
     /// Carries the bells, until `stop`.
     pub async fn run(self, stop: CancellationToken) {
         let carry = async {
             let (mut trouble, mut again) = (false, false);
             loop {
-                if let Err(error) = self.carry(&mut trouble, &mut again).await
+                let carried = self.carry(&mut trouble, &mut again).await;
+                self.0.heard.store(false, Relaxed);
+                if let Err(error) = carried
                     && !std::mem::replace(&mut trouble, true)
                 {
                     tracing::warn!(%error, "no bell can be heard; sessions are looked at now and then");
@@ -104,6 +121,7 @@ impl Bells {
     async fn carry(&self, trouble: &mut bool, again: &mut bool) -> Result<(), Deaf> {
         let connection = tokio::time::timeout(TIMEOUT, self.0.redis.client.get_async_pubsub()).await?;
         let (mut sink, mut stream) = connection.map_err(RedisError::from)?.split();
+        self.0.heard.store(true, Relaxed);
         METRICS.sessions.bell_reconnects.inc_by(u64::from(std::mem::replace(again, true)));
         if std::mem::take(trouble) {
             tracing::info!("bells can be heard again");

@@ -75,6 +75,19 @@ pub struct Options {
     pub retry: Duration,
 }
 
+/// How sessions are, on this node.
+#[derive(Debug, Clone, Copy)]
+pub struct Stats {
+    /// Sessions that are open, all nodes together, when this one looked last.
+    pub open: i64,
+    /// Sessions that are read here.
+    pub followed: usize,
+    /// Their readers.
+    pub readers: usize,
+    /// Whether bells can be heard.
+    pub bells: bool,
+}
+
 /// A session, wherever it is to be found.
 #[derive(Debug, Clone)]
 pub enum Found {
@@ -180,6 +193,16 @@ impl Sessions {
     /// What this node is called where readers are counted.
     pub fn node(&self) -> &str {
         &self.0.node
+    }
+
+    /// How sessions are.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            open: METRICS.sessions.open.get(),
+            followed: self.followers().len(),
+            readers: self.0.options.readers - self.0.places.available_permits(),
+            bells: self.0.bells.can_be_heard(),
+        }
     }
 
     /// Opens a session, whose producer has this token; or finds the same one open. An id that was `chosen` by someone

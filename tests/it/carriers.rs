@@ -149,7 +149,9 @@ async fn the_document_says_how_a_token_comes() {
     for (path, methods) in document["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {
             let expected = match path.as_str() {
-                "/stream" => json!([{ "bearer": [] }, { "cookie": [] }, { "query": [] }, {}]),
+                "/stream" | "/session/{id}/stream" => json!([{ "bearer": [] }, { "cookie": [] }, { "query": [] }, {}]),
+                // It is no user's: it has the token of a session's producer.
+                "/session/{id}/chunk" => json!([{ "producer": [] }]),
                 path if path.starts_with("/health") || path == "/metrics" => Value::Null,
                 _ => common.clone(),
             };

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use crate::support::{Figures, World, message, until};
 
 /// Every metric: its name as Prometheus stores it, its kind, and its labels.
-const ALL: [(&str, &str, &[&str]); 70] = [
+const ALL: [(&str, &str, &[&str]); 71] = [
     ("rowcast_accept_errors_total", "counter", &[]),
     ("rowcast_bell_reconnects_total", "counter", &[]),
+    ("rowcast_bells_up", "gauge", &[]),
     ("rowcast_build_info", "gauge", &["version"]),
     ("rowcast_bus_dropped_total", "counter", &[]),
     ("rowcast_bus_up", "gauge", &[]),

@@ -16,7 +16,7 @@ const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PATCH, D
 
 /// What a page may send, beside what every page may.
 const ACCEPTED: HeaderValue = HeaderValue::from_static(
-    "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-Request-Id, traceparent, tracestate",
+    "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-Producer-Token, X-Request-Id, traceparent, tracestate",
 );
 
 /// What a page may read, beside what every page may.

@@ -5,7 +5,7 @@ use reqwest::StatusCode;
 use rowcast::api::SessionEvent;
 use serde_json::{Value, json};
 
-use super::{append, at, batch, cancel, follow, last_batch, opened};
+use super::{append, at, batch, cancel, follow, last_batch, look, opened};
 use crate::{
     openapi::differences,
     problems::assert_problem,
@@ -166,4 +166,27 @@ async fn who_has_seen_the_end_is_told_that_there_is_nothing_more() {
         assert_eq!(answer.status, StatusCode::OK);
         assert!(answer.body.as_str().unwrap().contains("event: session_cancelled\n"), "{}", answer.body);
     }
+}
+
+#[tokio::test]
+async fn the_report_tells_who_reads_here_and_whether_bells_are_heard() {
+    let world = World::new().await;
+    let node = world.node_with(&[("SESSION_REAP_INTERVAL", "50ms")]).await;
+    let (one, other) = (opened(&node).await, opened(&node).await);
+    let paths = [at(&one, "/stream"), at(&one, "/stream"), at(&other, "/stream")];
+    let mut streams = Vec::new();
+    for path in &paths {
+        streams.push(follow(&node, None, path).await);
+    }
+    let sessions = async || node.get("/health").await.body["sessions"].clone();
+    let there = json!({ "open": 2, "followed": 2, "readers": 3, "bells": true });
+    until("all are there", async || {
+        let mut now = sessions().await;
+        now.as_object_mut().unwrap().remove("node");
+        now == there
+    })
+    .await;
+    assert_eq!(look(&node, &one).await["nodes"], json!([sessions().await["node"]]));
+    drop(streams);
+    until("all have gone", async || sessions().await["readers"] == 0 && sessions().await["followed"] == 0).await;
 }
