@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// The bell alone tells whoever writes.
-const QUIET: [(&str, &str); 1] = [("SESSION_IDLE_TIMEOUT", "1h")];
+/// The bell alone tells whoever writes, and nothing else hangs up.
+const QUIET: [(&str, &str); 2] = [("SESSION_IDLE_TIMEOUT", "1h"), ("LLM_IDLE_TIMEOUT", "1h")];
 
 #[tokio::test]
 async fn who_cancels_on_another_node_stops_the_model_and_keeps_what_it_has_said() {

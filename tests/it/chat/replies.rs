@@ -4,7 +4,7 @@ use rowcast::chat::model::Dialect;
 use serde_json::json;
 
 use super::*;
-use crate::support::{Figures, Upstream};
+use crate::support::Figures;
 
 /// Characters of one to four bytes, some that only together are one, and what JSON and events have to escape.
 const TEXT: &str = "Grüße, дорогой 友達!\r\n\"\\ \u{2028}e\u{301} مرحبا ไทย 👩‍👩‍👧‍👦🏳️‍🌈 \t\u{7f}end";
