@@ -208,9 +208,8 @@ fn pieces(mut text: &str, most: usize) -> impl Iterator<Item = String> {
 
 /// What the model says, as a stream: it can be waited for beside other things.
 fn deltas(ask: impl Future<Output = Result<Reply, ModelError>>) -> impl Stream<Item = Result<Delta, ModelError>> {
-    let reply = stream::once(ask).flat_map(|asked| match asked {
+    stream::once(ask).flat_map(|asked| match asked {
         Ok(reply) => stream::unfold(reply, |mut reply| async move { Some((reply.next().await, reply)) }).left_stream(),
         Err(error) => stream::iter([Err(error)]).right_stream(),
-    });
-    reply
+    })
 }
