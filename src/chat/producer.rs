@@ -213,3 +213,24 @@ fn deltas(ask: impl Future<Output = Result<Reply, ModelError>>) -> impl Stream<I
         Err(error) => stream::iter([Err(error)]).right_stream(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::pieces;
+
+    proptest! {
+        #[test]
+        fn a_text_is_cut_where_a_character_ends_and_nothing_of_it_is_lost(
+            text in "[aäह🦀\\u{301}]{0,40}",
+            most in 0..20_usize,
+        ) {
+            let pieces: Vec<String> = pieces(&text, most).collect();
+            prop_assert_eq!(pieces.concat(), text);
+            for piece in pieces {
+                prop_assert!(!piece.is_empty() && (piece.len() <= most || piece.chars().count() == 1), "{}", piece);
+            }
+        }
+    }
+}

@@ -122,3 +122,13 @@ async fn nothing_of_the_key_or_of_the_services_words_is_told() {
         assert!(log.contains("usual") && log.contains("[key]"), "{log}");
     }
 }
+
+#[tokio::test]
+async fn a_reply_older_than_a_session_may_be_fails_and_the_model_is_hung_up_on() {
+    let short = [("SESSION_MAX_AGE", "1s"), ("SESSION_REAP_INTERVAL", "100ms"), ("SESSION_IDLE_TIMEOUT", "1h")];
+    let (world, upstream, node) = stage([held()], &[&short[..], &[("LLM_IDLE_TIMEOUT", "1h")]].concat()).await;
+    let mut reader = ask_inline(&node, &saying("hello")).await;
+    assert_failed(&reader.last().await, "max_age", "");
+    upstream.is_left(1).await;
+    assert_eq!(written(&world).await, [said("hello")]);
+}
