@@ -51,9 +51,10 @@ impl Node {
         let relay = Relay::new(store.clone(), redis.clone(), settings.feed.options(name()));
         let auth = settings.identity.auth()?;
         let sessions = Sessions::new(&redis, store.clone(), settings.sessions());
-        let health = Health::new(store.clone(), hub.clone(), sessions.clone(), intake.status(), relay.status());
         let replies = settings.chat.options(settings.sessions.limits().chunk_bytes);
         let chat = Chat::new(Model::new(settings.chat.model())?, sessions.clone(), store.clone(), replies);
+        let (hub_in, leading) = (intake.status(), relay.status());
+        let health = Health::new(store.clone(), hub.clone(), sessions.clone(), chat.clone(), hub_in, leading);
         Ok(Self { store, redis, line, hub, intake, relay, sessions, chat, health, auth })
     }
 

@@ -8,7 +8,10 @@
 pub mod model;
 mod producer;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -23,7 +26,7 @@ use crate::{
     store::Store,
 };
 use model::{Model, Prompt};
-use producer::Producer;
+use producer::{Broken, Producer};
 
 /// How replies are made.
 #[derive(Debug, Clone)]
@@ -49,8 +52,19 @@ struct Inner {
     options: Options,
     places: Arc<Semaphore>,
     producers: TaskTracker,
+    /// Whether the model answered to the end when it was asked last; none before.
+    answered: Mutex<Option<bool>>,
     /// The grace is over.
     cut: CancellationToken,
+}
+
+/// How the model is, as far as that was seen: nobody asks it just to know, since each question is paid.
+#[derive(Debug, Clone, Copy)]
+pub struct Stats {
+    /// Replies that are being made here.
+    pub replies: usize,
+    /// Whether it answered to the end when it was asked last; none if it was not asked yet.
+    pub answered: Option<bool>,
 }
 
 /// What somebody says, and what the model is asked for it.
@@ -111,6 +125,7 @@ impl Chat {
             options,
             places,
             producers: TaskTracker::new(),
+            answered: Mutex::default(),
             cut: CancellationToken::new(),
         }))
     }
@@ -118,6 +133,17 @@ impl Chat {
     /// The model that replies.
     pub fn model(&self) -> &Model {
         &self.0.model
+    }
+
+    /// How the model is.
+    pub fn stats(&self) -> Stats {
+        let replies = self.0.options.concurrent.saturating_sub(self.0.places.available_permits());
+        Stats { replies, answered: *self.0.answered.lock().unwrap_or_else(PoisonError::into_inner) }
+    }
+
+    fn note(&self, answered: bool) {
+        // No code panics under this lock.
+        *self.0.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(answered);
     }
 
     /// In whose name replies are written.
@@ -195,9 +221,15 @@ impl Chat {
             let stop = pour.abort_handle();
             let ended = tokio::select! {
                 poured = pour => match poured {
-                    Ok(Ok(())) => None,
+                    Ok(Ok(())) => {
+                        this.note(true);
+                        None
+                    }
                     Ok(Err(broken)) => {
                         tracing::info!(session = %id, error = %broken, "a reply was not finished");
+                        if let Broken::Model(_) = &broken {
+                            this.note(false);
+                        }
                         broken.reason()
                     }
                     Err(error) => {

@@ -132,3 +132,20 @@ async fn a_reply_older_than_a_session_may_be_fails_and_the_model_is_hung_up_on()
     upstream.is_left(1).await;
     assert_eq!(written(&world).await, [said("hello")]);
 }
+
+#[tokio::test]
+async fn the_report_tells_how_the_model_answered_last() {
+    let script = [held(), whole("fine"), Script::answer("500 Oh", &[], SECRET)];
+    let (_world, upstream, node) = stage(script, &[]).await;
+    let chat = async || node.get("/health").await.body["chat"].clone();
+    let tells = |replies: u64, upstream: &str| json!({ "dialect": "openai", "model": "usual", "replies": replies, "upstream": upstream });
+    assert_eq!(chat().await, tells(0, "unknown"));
+    let mut held = ask_inline(&node, &saying("first")).await;
+    held.next().await;
+    assert_eq!(chat().await, tells(1, "unknown"));
+    for upstream in ["ok", "error"] {
+        ask_inline(&node, &saying("again")).await.last().await;
+        until("the reply is made, or not", async || chat().await == tells(1, upstream)).await;
+    }
+    assert_eq!(upstream.asked().len(), 3);
+}
