@@ -1,5 +1,6 @@
 //! The roles that this program plays in processes of its own, so that each can be weighed alone: it starts itself again.
 
+mod client;
 pub mod crowd;
 pub mod limit;
 pub mod poster;
