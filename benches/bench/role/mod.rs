@@ -4,6 +4,8 @@ mod client;
 pub mod crowd;
 pub mod limit;
 pub mod poster;
+pub mod producer;
+pub mod text;
 
 use std::{
     io::{BufRead, stdin},
