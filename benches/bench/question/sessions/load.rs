@@ -14,7 +14,7 @@ use crate::{
         producer::{Answered, Order},
         text::Text,
     },
-    server::Backend,
+    server::{Backend, Node},
 };
 
 const SESSIONS: usize = 1_000;
@@ -101,7 +101,7 @@ impl Round {
         let readers = scene.readers(at, READERS, true);
         tokio::time::sleep(SETTLE).await;
         let each = (usage(&[node]).memory - before) as f64 / (SESSIONS * READERS) as f64;
-        let second = scene.nodes.get(1).map(|node| node.id());
+        let second = scene.nodes.get(1).map(Node::id);
         let redis: u32 = info(backend, "server").await.get("process_id").unwrap();
         let clients = vec![producer.id(), readers.id()];
         let processes = [vec![scene.nodes[0].id()], Vec::from_iter(second), vec![redis], clients];
