@@ -5,8 +5,9 @@
 //! to its subscribers as a server-sent event. Postgres is the truth. Redis is the fast road, and may lose anything. A
 //! node holds nothing that matters.
 //!
-//! A reply may be followed while it is still being written. Until it is a message its text is in Redis alone: if that is
-//! lost, the reply has failed, and whoever follows it is told.
+//! A reply may be followed while it is still being written. Until it is a message its text is in Redis alone, and with
+//! whoever writes it: what Redis loses of it can be brought again, but if Redis loses all, the reply has failed, and
+//! whoever follows it is told.
 //!
 //! # The route of a change
 //!
