@@ -25,7 +25,7 @@ use super::{
     front::RequestId,
     problem::ApiError,
     rights,
-    session::{Following, Refusal, SessionApi, producer},
+    session::{Following, Refusal, SessionApi, producer, too_many},
     wire::{Wire, check},
 };
 use crate::{
@@ -173,13 +173,14 @@ impl ChatApi {
         let place = self.chat.enter().map_err(|busy| ApiError::Unavailable(busy.into()))?;
         let owner = caller.principal.subject.clone().unwrap_or_default();
         let (id, sender) = (chosen.unwrap_or_else(Uuid::new_v4), self.chat.sender());
-        let opening = Opening { id, owner, sender, room: said.room.clone() };
+        let opening = Opening { id, owner, caller: caller.who().to_string(), sender, room: said.room.clone() };
         let token = producer::token();
         let new = match self.session.sessions.open(&opening, &token, chosen.is_some()).await? {
             Opened::New { .. } => true,
             // Where Redis was asked twice, it is ours.
             Opened::There { token: held, .. } => held == token,
             Opened::Taken => return Err(ApiError::NotTaken { reason: Refusal::Taken, head: None }.into()),
+            Opened::Many => return Err(too_many().into()),
             Opened::Full => return Err(ApiError::Unavailable(anyhow::anyhow!("the most sessions are open")).into()),
         };
         let said = if new { Some(self.say(id, &said).await?) } else { None };

@@ -36,7 +36,7 @@ use follower::Follower;
 pub use crate::redis::session::{Bounds, NotAppended, NotRotated, Opened, Step};
 use crate::{
     message::Message,
-    metrics::METRICS,
+    metrics::{METRICS, Why},
     redis::{
         Away, Line, Redis,
         bells::{Bell, Bells},
@@ -215,8 +215,10 @@ impl Sessions {
             return Ok(Opened::Taken);
         }
         let opened = self.0.logs.open(opening, token).await?;
-        if matches!(opened, Opened::New { .. }) {
-            METRICS.sessions.opened.inc();
+        match opened {
+            Opened::New { .. } => _ = METRICS.sessions.opened.inc(),
+            Opened::Many => _ = METRICS.rate_limited.get_or_create(&Why { reason: "open_sessions" }).inc(),
+            _ => {}
         }
         Ok(opened)
     }
@@ -278,6 +280,14 @@ impl Sessions {
     /// [`SessionError`].
     pub async fn is_open(&self, id: Uuid) -> Result<bool, SessionError> {
         Ok(self.0.logs.is_open(id).await?)
+    }
+
+    /// Whether a session's producer has this token; none where there is no such session.
+    ///
+    /// # Errors
+    /// [`SessionError`].
+    pub async fn is_producer(&self, id: Uuid, token: &str) -> Result<Option<bool>, SessionError> {
+        Ok(self.0.logs.is_producer(id, token).await?)
     }
 
     /// How long a producer may be silent.

@@ -9,7 +9,8 @@
 -- reap:       ARGV[8..11]  milliseconds: of silence, that a chunk may be missing, of age, that writing may be tried
 --             ARGV[12]     '1' for whoever writes it just now: it need not be due
 -- Returns the state then, '' where there is none, 'early' where there is nothing to reap yet; and 1 if it is over by this.
-local held = redis.call('HMGET', KEYS[1], 'state', 'count', 'last', 'parked', 'gap', 'born', 'touched', 'sealed', 'intent')
+local held = redis.call('HMGET', KEYS[1], 'state', 'count', 'last', 'parked', 'gap', 'born', 'touched', 'sealed', 'intent',
+    'caller')
 local state, verb = held[1], ARGV[3]
 if not state then
     redis.call('ZREM', KEYS[4], ARGV[1])
@@ -24,7 +25,17 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local count = tonumber(held[2])
 
+-- What is due is set anew, or nothing is. Where memory is full Redis refuses a script that begins with what takes some,
+-- and lets one go on that has taken something away before: it is by ends that memory comes back.
+local function due(at)
+    redis.call('ZREM', KEYS[4], ARGV[1])
+    if at then redis.call('ZADD', KEYS[4], at, ARGV[1]) end
+end
+
 local function over(to, keep_log, ...)
+    due(nil)
+    -- The caller may open another one. Only the session knows whose it is.
+    if held[10] then redis.call('ZREM', KEYS[4] .. ':' .. held[10], ARGV[1]) end
     redis.call('HSET', KEYS[1], 'state', to, 'parked', 0, ...)
     redis.call('DEL', KEYS[3])
     local keep = ARGV[to == 'completed' and 4 or 5]
@@ -34,7 +45,6 @@ local function over(to, keep_log, ...)
         redis.call('DEL', KEYS[2])
     end
     redis.call('PEXPIRE', KEYS[1], keep)
-    redis.call('ZREM', KEYS[4], ARGV[1])
     redis.call('PUBLISH', ARGV[2], count)
     return {to, 1}
 end
@@ -58,24 +68,24 @@ if verb == 'cancel' then
     end
     local bytes = tonumber(redis.call('HGET', KEYS[1], 'bytes'))
     for _, text in ipairs(redis.call('HVALS', KEYS[3])) do bytes = bytes - #text end
+    due(now + tonumber(ARGV[7]))
     redis.call('HSET', KEYS[1], 'state', 'sealed', 'intent', 'cancelled', 'by', ARGV[8], 'last', count - 1,
         'bytes', bytes, 'parked', 0, 'sealed', string.format('%.0f', now))
     redis.call('DEL', KEYS[3])
     redis.call('PEXPIRE', KEYS[1], ARGV[6])
     redis.call('PEXPIRE', KEYS[2], ARGV[6])
-    redis.call('ZADD', KEYS[4], now + tonumber(ARGV[7]), ARGV[1])
     redis.call('PUBLISH', ARGV[2], count)
     return {'sealed', 0}
 end
 
 -- reap
 if state == 'sealed' then
-    local due = tonumber(redis.call('ZSCORE', KEYS[4], ARGV[1]) or 0)
-    if ARGV[12] ~= '1' and due > now then return {'early', 0} end
+    local leased = tonumber(redis.call('ZSCORE', KEYS[4], ARGV[1]) or 0)
+    if ARGV[12] ~= '1' and leased > now then return {'early', 0} end
     if now - tonumber(held[8]) >= tonumber(ARGV[11]) then
         return over('failed', true, 'reason', 'persist_failed')
     end
-    redis.call('ZADD', KEYS[4], now + tonumber(ARGV[7]), ARGV[1])
+    due(now + tonumber(ARGV[7]))
     return {'sealed', 0}
 end
 local gap = tonumber(held[5])
@@ -96,5 +106,5 @@ end
 if now >= silent then
     return over('failed', false, 'reason', 'producer_timeout')
 end
-redis.call('ZADD', KEYS[4], math.min(silent, old, missing or silent), ARGV[1])
+due(math.min(silent, old, missing or silent))
 return {'early', 0}

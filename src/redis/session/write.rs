@@ -43,6 +43,8 @@ pub enum Opened {
     Taken,
     /// The most sessions are open.
     Full,
+    /// The caller has its most open.
+    Many,
 }
 
 /// Why a batch was not appended. Nothing of it was.
@@ -120,13 +122,15 @@ impl Sessions {
     ///
     /// # Errors
     /// [`Away`]; then it may be open or not, and can be opened again.
-    pub async fn open(&self, Opening { id, owner, sender, room }: &Opening, token: &str) -> Result<Opened, Away> {
+    pub async fn open(&self, opening: &Opening, token: &str) -> Result<Opened, Away> {
+        let Opening { id, owner, caller, sender, room } = opening;
         let bounds = &self.bounds;
         let mut call = OPEN.key(self.key(*id, ""));
         call.key(self.key(*id, ":log")).key(self.key(*id, ":parked")).key(self.due_key());
+        call.key(self.caller_key(caller));
         call.arg(id.to_string()).arg(owner).arg(sender.to_string()).arg(room).arg(token);
         call.arg(bounds.open).arg(milliseconds(bounds.idle)).arg(milliseconds(bounds.age));
-        call.arg(milliseconds(bounds.age.saturating_mul(2)));
+        call.arg(milliseconds(bounds.age.saturating_mul(2))).arg(bounds.each).arg(caller);
         let answer: Vec<String> = self.invoke(&call).await?;
         let number = |place: usize| answer.get(place).and_then(|text| text.parse().ok()).unwrap_or_default();
         let (count, born) = (number(2), number(3));
@@ -140,6 +144,7 @@ impl Sessions {
                 Opened::There { token, count, born, state }
             }
             Some("full") => Opened::Full,
+            Some("many") => Opened::Many,
             _ => Opened::Taken,
         })
     }
