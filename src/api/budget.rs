@@ -61,11 +61,12 @@ pub(super) async fn spend(limiter: &Limiter, request: &Request, who: impl FnOnce
 }
 
 fn group(request: &Request) -> Group {
-    // No id is called like these.
-    match (request.method(), request.uri().path().trim_end_matches('/').rsplit('/').next()) {
-        (_, Some("stream")) => Group::Stream,
-        (_, Some("chat")) => Group::Chat,
-        (_, Some("chunk")) => Group::Chunk,
+    // By the whole path: in the place of an id, the same words would choose a budget for what is no such call.
+    let path: Vec<&str> = request.uri().path().split('/').skip(1).collect();
+    match (request.method(), &*path) {
+        (_, ["stream"] | ["session", _, "stream"]) => Group::Stream,
+        (_, ["chat"]) => Group::Chat,
+        (_, ["session", _, "chunk"]) => Group::Chunk,
         (&Method::GET | &Method::HEAD, _) => Group::Read,
         _ => Group::Write,
     }

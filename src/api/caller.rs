@@ -105,6 +105,11 @@ impl<'a, const STREAM: bool> ApiExtractor<'a> for Caller<STREAM> {
 }
 
 impl<const STREAM: bool> Caller<STREAM> {
+    /// As it is counted.
+    pub(super) fn who(&self) -> Who {
+        Who::of(self.principal.subject.as_deref(), self.address)
+    }
+
     async fn admit(request: &Request) -> Result<Self, ApiError> {
         // Without a gate nobody comes in.
         let gate = request.data::<Gate>().ok_or_else(|| ApiError::from(AuthError::KeysAway))?;

@@ -25,7 +25,7 @@ use super::{
     front::RequestId,
     problem::ApiError,
     rights,
-    session::{Following, Refusal, SessionApi, producer},
+    session::{Following, Refusal, SessionApi, producer, too_many},
     wire::{Wire, check},
 };
 use crate::{
@@ -170,7 +170,8 @@ impl ChatApi {
         let place = wants_events(request).then(|| self.session.enter(&caller)).transpose()?;
         let owner = caller.principal.subject.clone().unwrap_or_default();
         let id = chosen.unwrap_or_else(Uuid::new_v4);
-        let opening = Opening { id, owner, sender: self.chat.sender(), room: said.room.clone() };
+        let counted = caller.who().to_string();
+        let opening = Opening { id, owner, caller: counted, sender: self.chat.sender(), room: said.room.clone() };
         let question = Question { opening, chosen: chosen.is_some(), token: producer::token(), said, prompt };
         let asked = self.chat.ask(question).await.map_err(ApiError::from)?;
         if let Some(place) = place {
@@ -215,6 +216,7 @@ impl ChatApi {
 impl From<NotAsked> for ApiError {
     fn from(error: NotAsked) -> Self {
         match error {
+            NotAsked::Many => too_many(),
             NotAsked::Taken => Self::NotTaken { reason: Refusal::Taken, head: None },
             NotAsked::Busy | NotAsked::Leaving | NotAsked::Full => Self::Unavailable(error.into()),
             NotAsked::Session(error) => error.into(),

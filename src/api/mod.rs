@@ -145,13 +145,13 @@ pub fn admin(health: &Health) -> impl Endpoint + use<> {
 
 fn routes_of<T: OpenApi + 'static>(service: OpenApiService<T, ()>, parts: Parts) -> impl Endpoint<Output = Response> {
     let limit = wire::BodyLimit::new(&parts.limits, &parts.session_limits, parts.body_timeout);
-    let (gate, front) = (parts.gate, parts.front);
+    let (gate, front, sessions) = (parts.gate, parts.front, parts.sessions);
     let limiter = gate.limiter.clone();
     let (docs, json, yaml) = (docs::page(service.swagger_ui_html()), service.spec(), service.spec_yaml());
     let allow = Arc::new(allow::Allow::of(&json));
     let routes = Arc::clone(&allow);
     let endpoint = Route::new()
-        .nest("/", service.data(limit).data(gate))
+        .nest("/", service.data(limit).data(gate).data(sessions))
         .nest("/docs", Route::new().at("/", docs))
         .at("/openapi.json", poem::get(docs::text("application/json", json)))
         .at("/openapi.yaml", poem::get(docs::text("application/yaml", yaml)))

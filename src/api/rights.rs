@@ -54,6 +54,13 @@ pub(super) fn own(caller: &Principal, owner: &str) -> Result<(), ApiError> {
     }
 }
 
+/// May it write the text of the session that this one owns, in this sender's name?
+pub(super) fn produce(caller: &Principal, owner: &str, sender: Uuid) -> Result<(), ApiError> {
+    own(caller, owner)?;
+    // Who asks a model owns the reply, and must not be able to put words into the model's mouth.
+    if caller.is_sender(sender) { Ok(()) } else { Err(refuse("the session is written in another's name")) }
+}
+
 /// May it cancel the session that this one owns in this room?
 pub(super) fn cancel(caller: &Principal, owner: &str, room: &str) -> Result<(), ApiError> {
     if own(caller, owner).is_ok() || caller.may_moderate() && write(caller, room).is_ok() {

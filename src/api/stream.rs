@@ -29,7 +29,7 @@ use crate::{
     auth::Principal,
     edge::Offer,
     hub::{Hub, ring::Filter},
-    limit::{Place, Streams, Who},
+    limit::{Place, Streams},
 };
 
 /// When a caller that has its most streams may try again, in seconds: one that it has lost is noticed by the system,
@@ -161,8 +161,9 @@ pub(super) fn enter<const STREAM: bool>(
     streams: &Streams,
     caller: &Caller<STREAM>,
 ) -> Result<Option<Box<Place>>, ApiError> {
-    let who = || Who::of(caller.principal.subject.as_deref(), caller.address);
-    streams.enter(who).map_err(|_| ApiError::TooMany { what: "too many streams are open", seconds: FULL_RETRY })
+    streams
+        .enter(|| caller.who())
+        .map_err(|_| ApiError::TooMany { what: "too many streams are open", seconds: FULL_RETRY })
 }
 
 /// Where the client left off. An unreadable position is refused: to begin elsewhere would lose or repeat something.

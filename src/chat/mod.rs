@@ -103,6 +103,9 @@ pub enum NotAsked {
     /// The most sessions are open.
     #[error("the most sessions are open")]
     Full,
+    /// Who asks has its most sessions open.
+    #[error("the caller has its most sessions open")]
+    Many,
     /// The session's id is another one's, or that of one that is over.
     #[error("the id was used before")]
     Taken,
@@ -179,7 +182,7 @@ impl Chat {
     }
 
     /// Whether this session is open already.
-    async fn is_there(&self, Opening { id, owner, sender, room }: &Opening) -> Result<bool, SessionError> {
+    async fn is_there(&self, Opening { id, owner, sender, room, .. }: &Opening) -> Result<bool, SessionError> {
         let found = self.0.sessions.find(*id).await?;
         Ok(found.is_some_and(|found| match found {
             Found::Known(it) => !it.state.is_over() && (&it.owner, &it.sender, &it.room) == (owner, sender, room),
@@ -195,6 +198,7 @@ impl Chat {
             Opened::There { .. } => return Ok(Asked::Before),
             Opened::Taken => return Err(NotAsked::Taken),
             Opened::Full => return Err(NotAsked::Full),
+            Opened::Many => return Err(NotAsked::Many),
         }
         let id = opening.id;
         match self.0.store.add(&said).await {

@@ -16,6 +16,11 @@ pub struct SessionSettings {
     #[arg(long, env, default_value_t = 10_000)]
     pub session_max_open: u64,
 
+    /// The most that a user, or else an address, has open, all nodes together: so that nobody takes all places; 0 is no
+    /// bound
+    #[arg(long, env, default_value_t = 1000)]
+    pub session_max_open_per_user: u64,
+
     /// The most chunks of a session: each is an event for every reader
     #[arg(long, env, default_value_t = 10_000)]
     pub session_max_chunks: u64,
@@ -109,6 +114,7 @@ impl SessionSettings {
         session::Options {
             bounds: session::Bounds {
                 open: self.session_max_open,
+                each: self.session_max_open_per_user,
                 chunks: self.session_max_chunks,
                 bytes: self.session_max_bytes.as_u64(),
                 window: self.session_window,

@@ -101,7 +101,7 @@ impl Metrics {
             registry: to,
         };
         known(&metrics.connections_refused, &["node", "address"]);
-        known(&metrics.rate_limited, &["read", "write", "stream", "chunk", "chat", "open_streams"]);
+        known(&metrics.rate_limited, &["read", "write", "stream", "chat", "chunk", "open_streams", "open_sessions"]);
         metrics
     }
 

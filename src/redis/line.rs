@@ -35,6 +35,14 @@ pub enum Away {
     Known,
 }
 
+impl Away {
+    /// Whether Redis has answered, and refuses just this: its memory is full, or a script has failed. All else it does
+    /// as before; who brings it nothing, and only asks, must not be held back by who does.
+    fn is_refusal(&self) -> bool {
+        matches!(self, Self::Redis(RedisError(error)) if matches!(error.code(), Some("OOM" | "ERR")))
+    }
+}
+
 /// A connection that is shared by many requests of a node, and made anew after any trouble; a cheap handle.
 #[derive(Clone)]
 pub struct Line(Arc<Inner>);
@@ -88,7 +96,11 @@ impl Line {
                 Ok(answer)
             }
             Err(away) => {
-                self.is_away(&away);
+                if away.is_refusal() {
+                    self.is_well();
+                } else {
+                    self.is_away(&away);
+                }
                 Err(away)
             }
         }

@@ -148,6 +148,8 @@ pub struct Opening {
     pub id: Uuid,
     /// Who may cancel it, and rotate its token: the `sub` of whoever opened it; empty where nobody is asked who they are.
     pub owner: String,
+    /// Who it is counted for, among those that are open.
+    pub caller: String,
     /// In whose name the reply is written.
     pub sender: Uuid,
     /// The room that the message will be in.

@@ -38,7 +38,7 @@ pub use found::Found;
 
 pub use crate::redis::session::{Bounds, NotAppended, NotRotated, Opened, Step};
 use crate::{
-    metrics::METRICS,
+    metrics::{METRICS, Why},
     redis::{
         Away, Line, Redis,
         bells::{Bell, Bells},
@@ -184,8 +184,10 @@ impl Sessions {
             return Ok(Opened::Taken);
         }
         let opened = self.0.logs.open(opening, token).await?;
-        if matches!(opened, Opened::New { .. }) {
-            METRICS.sessions.opened.inc();
+        match opened {
+            Opened::New { .. } => _ = METRICS.sessions.opened.inc(),
+            Opened::Many => _ = METRICS.rate_limited.get_or_create(&Why { reason: "open_sessions" }).inc(),
+            Opened::There { .. } | Opened::Taken | Opened::Full => {}
         }
         Ok(opened)
     }
@@ -230,6 +232,14 @@ impl Sessions {
     /// [`SessionError`].
     pub async fn is_open(&self, id: Uuid) -> Result<bool, SessionError> {
         Ok(self.0.logs.is_open(id).await?)
+    }
+
+    /// Whether a session's producer has this token; none where there is no such session.
+    ///
+    /// # Errors
+    /// [`SessionError`].
+    pub async fn is_producer(&self, id: Uuid, token: &str) -> Result<Option<bool>, SessionError> {
+        Ok(self.0.logs.is_producer(id, token).await?)
     }
 
     /// What a session may be, and how long it has for what.

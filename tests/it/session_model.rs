@@ -240,7 +240,7 @@ async fn act(model: &mut Model, log: &Log, act: &Act) {
             match opened {
                 Opened::New { .. } => assert_eq!(word, "new"),
                 Opened::Taken => assert_eq!(word, "taken"),
-                Opened::Full => panic!("there is room"),
+                Opened::Full | Opened::Many => panic!("there is room"),
                 Opened::There { token, count, state, .. } => {
                     assert_eq!((word, token), ("there", model.token.to_string()));
                     assert_eq!((count, state), (model.count(), model.public()));

@@ -45,6 +45,9 @@ use crate::{
     session::{Found, NotRotated, Opened, Sessions},
 };
 
+/// When a caller that has its most sessions open may try again, in seconds: about as long as a reply takes.
+const MANY_RETRY: u32 = 5;
+
 /// What a producer may bring at once, and for how long.
 #[derive(Debug, Clone, Copy)]
 pub struct SessionLimits {
@@ -90,8 +93,9 @@ impl SessionApi {
         check_room(Some(&room))?;
         let chosen = chosen(id, key(request)?)?;
         rights::post(&caller.principal, &room, sender_id)?;
-        let owner = caller.principal.subject.unwrap_or_default();
-        let opening = Opening { id: chosen.unwrap_or_else(Uuid::new_v4), owner, sender: sender_id, room };
+        let (counted, owner) = (caller.who().to_string(), caller.principal.subject.unwrap_or_default());
+        let id = chosen.unwrap_or_else(Uuid::new_v4);
+        let opening = Opening { id, owner, caller: counted, sender: sender_id, room };
         let token = producer::token();
         let age = self.limits.age;
         match self.sessions.open(&opening, &token, chosen.is_some()).await? {
@@ -104,6 +108,7 @@ impl SessionApi {
             }
             Opened::Taken => Err(ApiError::NotTaken { reason: Refusal::Taken, head: None }.into()),
             Opened::Full => Err(ApiError::Unavailable(anyhow::anyhow!("the most sessions are open")).into()),
+            Opened::Many => Err(too_many().into()),
         }
     }
 
@@ -163,7 +168,7 @@ impl SessionApi {
 
     /// Give the producer another token, for one that takes over: the one before may not append any more.
     ///
-    /// Only who has opened the session may.
+    /// Only who has opened the session may, and only where they may write in its sender's name: not in the model's.
     #[oai(path = "/session/:id/producer", method = "post", operation_id = "rotateProducer")]
     async fn rotate(
         &self,
@@ -175,7 +180,7 @@ impl SessionApi {
             Found::Written(_) => return Err(closed(None).into()),
             Found::Known(session) => session,
         };
-        rights::own(&caller.principal, &session.owner)?;
+        rights::produce(&caller.principal, &session.owner, session.sender)?;
         let producer_token = producer::token();
         match self.sessions.rotate(id.0, &producer_token).await? {
             Ok((count, state)) => Ok(Rotated::Producer(Wire(NewProducer { producer_token, head: head(count), state }))),
@@ -234,6 +239,11 @@ impl SessionApi {
     async fn readable(&self, caller: &Principal, id: Uuid) -> Result<Found, ApiError> {
         visible(caller, id, self.sessions.find(id).await?)
     }
+}
+
+/// The caller has its most sessions open.
+pub(super) fn too_many() -> ApiError {
+    ApiError::TooMany { what: "too many sessions are open", seconds: MANY_RETRY }
 }
 
 /// A session that the caller may read: any other is not there.

@@ -7,21 +7,27 @@
 use std::net::Ipv4Addr;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use poem::{Request, RequestBody, Result};
+use poem::{Request, RequestBody, Result, http::header};
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ExtractParamOptions,
     registry::{MetaSecurityScheme, Registry},
 };
 use uuid::Uuid;
 
+use super::refusal::not_appended;
 use crate::{
     api::{budget, caller::Gate, problem::ApiError, wire},
     auth::AuthError,
     limit::Who,
+    session::{NotAppended, Sessions},
 };
 
 /// The header with the token.
 pub(in crate::api) const HEADER: &str = "X-Producer-Token";
+
+/// The most bytes that are read before it is known who brings them, which costs a question to Redis: some seconds of a
+/// reply.
+const SMALL: u64 = 16 << 10;
 
 /// Who brings chunks.
 pub(super) struct Producer {
@@ -74,7 +80,32 @@ async fn admit(request: &Request) -> Result<Producer, ApiError> {
     budget::spend(&gate.limiter, request, || Who::of(None, address)).await?;
     let token = request.headers().get(HEADER).ok_or(ApiError::NoProducer)?;
     // What is no text is no token of ours either.
-    Ok(Producer { token: String::from_utf8_lossy(token.as_bytes()).into_owned() })
+    let producer = Producer { token: String::from_utf8_lossy(token.as_bytes()).into_owned() };
+    if !is_small(request) {
+        producer.vouch(request).await?;
+    }
+    Ok(producer)
+}
+
+/// Whether so much may be read from anybody.
+fn is_small(request: &Request) -> bool {
+    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    length.is_some_and(|length: u64| length <= SMALL)
+}
+
+impl Producer {
+    /// Whether the session has this producer. It is asked once more when the batch is appended; but by then the node has
+    /// the batch in memory, and Redis too.
+    async fn vouch(&self, request: &Request) -> Result<(), ApiError> {
+        // Without an id it is refused for that, before it is read.
+        let Ok(id) = request.path_params::<Uuid>() else { return Ok(()) };
+        let sessions = request.data::<Sessions>().ok_or_else(|| ApiError::from(AuthError::KeysAway))?;
+        match sessions.is_producer(id, &self.token).await? {
+            Some(true) => Ok(()),
+            Some(false) => Err(not_appended(id, NotAppended::Fenced, 0)),
+            None => Err(ApiError::NoSession(id)),
+        }
+    }
 }
 
 /// A new token, which nobody guesses: two UUIDs have 244 bits of the system's randomness.

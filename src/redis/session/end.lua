@@ -8,7 +8,7 @@
 local session, log, waiting, open = unpack(KEYS)
 local id, channel, step, keep_completed, keep_ended, keep_sealed = unpack(ARGV, 1, 6)
 local lease = tonumber(ARGV[7])
-local state, count, intent = unpack(redis.call('HMGET', session, 'state', 'count', 'intent'))
+local state, count, intent, caller = unpack(redis.call('HMGET', session, 'state', 'count', 'intent', 'caller'))
 local sealed = state == 'sealed'
 if not sealed and state ~= 'created' and state ~= 'streaming' then
     redis.call('ZREM', open, id)
@@ -18,7 +18,21 @@ count = tonumber(count)
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
+-- What is due is set anew, or nothing is. Where memory is full Redis refuses a script that begins with what takes some,
+-- and lets one go on that has taken something away before: it is by ends that memory comes back.
+local function due(at)
+    redis.call('ZREM', open, id)
+    if at then
+        redis.call('ZADD', open, at, id)
+    end
+end
+
 local function over(to, keep_log, ...)
+    due(nil)
+    -- The caller may open another one. Only the session knows whose it is.
+    if caller then
+        redis.call('ZREM', open .. ':' .. caller, id)
+    end
     redis.call('HSET', session, 'state', to, 'parked', 0, ...)
     redis.call('DEL', waiting)
     local keep = to == 'completed' and keep_completed or keep_ended
@@ -28,7 +42,6 @@ local function over(to, keep_log, ...)
     else
         redis.call('DEL', log)
     end
-    redis.call('ZREM', open, id)
     redis.call('PUBLISH', channel, count)
     return {to, 1}
 end
@@ -63,12 +76,12 @@ function steps.cancel(by, keep)
     if keep ~= '1' or bytes == 0 then
         return over('cancelled', false, 'by', by)
     end
+    due(now + lease)
     redis.call('HSET', session, 'state', 'sealed', 'intent', 'cancelled', 'by', by, 'last', count - 1, 'bytes', bytes,
         'parked', 0, 'sealed', string.format('%.0f', now))
     redis.call('DEL', waiting)
     redis.call('PEXPIRE', session, keep_sealed)
     redis.call('PEXPIRE', log, keep_sealed)
-    redis.call('ZADD', open, now + lease, id)
     redis.call('PUBLISH', channel, count)
     return {'sealed', 0}
 end
@@ -79,13 +92,13 @@ function steps.reap(idle, missing, age, persist, held)
     local born, touched, gap, last, top, since = unpack(redis.call('HMGET', session, 'born', 'touched', 'gap', 'last',
         'top', 'sealed'))
     if sealed then
-        local due = tonumber(redis.call('ZSCORE', open, id) or 0)
-        if held ~= '1' and due > now then
+        local leased = tonumber(redis.call('ZSCORE', open, id) or 0)
+        if held ~= '1' and leased > now then
             return {'early', 0}
         elseif now >= since + persist then
             return over('failed', true, 'reason', 'persist_failed')
         end
-        redis.call('ZADD', open, now + lease, id)
+        due(now + lease)
         return {'sealed', 0}
     end
     local old, silent = born + age, touched + idle
@@ -105,7 +118,7 @@ function steps.reap(idle, missing, age, persist, held)
     elseif now >= silent then
         return over('failed', false, 'reason', 'producer_timeout')
     end
-    redis.call('ZADD', open, math.min(silent, old, late or silent), id)
+    due(math.min(silent, old, late or silent))
     return {'early', 0}
 end
 

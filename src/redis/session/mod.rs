@@ -8,6 +8,7 @@
 //! | `session:{id}:readers` | a hash: how many read on each node, and until when that is believed |
 //! | `session:{id}:bell` | a channel: something has changed, look (see [`super::bells`]) |
 //! | `sessions` | a sorted set: those that are open, by their next deadline |
+//! | `sessions:{caller}` | a sorted set: those that one caller has open, where that is bounded |
 //!
 //! Whatever changes a session is one script, beside the file that calls it; so nodes and producers need no lock and no agreement; and the clock is
 //! Redis's own. Data never travels over the channel: what is lost there is a moment, not a chunk.
@@ -35,6 +36,8 @@ use super::{Away, Line};
 pub struct Bounds {
     /// The most sessions that are open.
     pub open: u64,
+    /// The most that one caller has open; 0 is no bound.
+    pub each: u64,
     /// The most chunks of one.
     pub chunks: u64,
     /// The most bytes of one.
@@ -81,6 +84,11 @@ impl Logs {
 
     fn key(&self, id: Uuid, part: &str) -> String {
         self.line.name(&format!("session:{{{id}}}{part}"))
+    }
+
+    /// As `end.lua` makes it of the key of all.
+    fn caller_key(&self, caller: &str) -> String {
+        format!("{}:{caller}", self.due_key())
     }
 
     fn due_key(&self) -> String {

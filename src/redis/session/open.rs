@@ -37,6 +37,8 @@ pub enum Opened {
     Taken,
     /// The most sessions are open.
     Full,
+    /// The caller has its most open.
+    Many,
 }
 
 /// Why there is no other producer.
@@ -53,11 +55,13 @@ impl Logs {
     ///
     /// # Errors
     /// [`Away`]; then it may be open or not, and can be opened again.
-    pub async fn open(&self, Opening { id, owner, sender, room }: &Opening, token: &str) -> Result<Opened, Away> {
+    pub async fn open(&self, opening: &Opening, token: &str) -> Result<Opened, Away> {
+        let Opening { id, owner, caller, sender, room } = opening;
         let bounds = &self.bounds;
         let mut call = self.of(&OPEN, *id);
+        call.key(self.caller_key(caller));
         call.arg(id.to_string()).arg(owner).arg(sender.to_string()).arg(room).arg(token).arg(bounds.open);
-        call.arg(&[bounds.idle, bounds.age, bounds.keep_open()].map(milliseconds));
+        call.arg(&[bounds.idle, bounds.age, bounds.keep_open()].map(milliseconds)).arg(bounds.each).arg(caller);
         let answer: Vec<String> = self.invoke(&call).await?;
         let text = |place: usize| answer.get(place).map(String::as_str).unwrap_or_default();
         let (held, count, born) = (text(1), text(2).parse().unwrap_or_default(), text(3).parse().unwrap_or_default());
@@ -70,6 +74,7 @@ impl Logs {
                 Opened::There { token: held.to_owned(), count, born, state }
             }
             "full" => Opened::Full,
+            "many" => Opened::Many,
             _ => Opened::Taken,
         })
     }

@@ -60,13 +60,24 @@ impl Logs {
         Ok(matches!(state.as_deref(), Some("created" | "streaming")))
     }
 
+    /// Whether a session's producer has this token; none where there is no such session.
+    ///
+    /// # Errors
+    /// [`Away`].
+    pub async fn is_producer(&self, id: Uuid, token: &str) -> Result<Option<bool>, Away> {
+        let key = &self.key(id, "");
+        let held: Option<String> = self.line.ask(|mut redis| async move { redis.hget(key, "token").await }).await?;
+        Ok(held.map(|held| held == token))
+    }
+
     /// All that is known of a session, but for its text; none if nothing is.
     ///
     /// # Errors
     /// [`Away`].
     pub async fn look(&self, id: Uuid) -> Result<Option<Session>, Away> {
         let mut pipe = ::redis::pipe();
-        pipe.atomic().hgetall(self.key(id, "")).hgetall(self.key(id, ":readers")).cmd("TIME");
+        // In no transaction, which Redis refuses where memory is full; each of these is one by itself.
+        pipe.hgetall(self.key(id, "")).hgetall(self.key(id, ":readers")).cmd("TIME");
         let pipe = &pipe;
         let answer = self.line.ask(|mut redis| async move { pipe.query_async(&mut redis).await }).await?;
         let (fields, readers, (seconds, micros)): (Fields, Fields, (u64, u64)) = answer;

@@ -7,4 +7,5 @@ mod injection;
 mod limits;
 mod resources;
 mod rights;
+mod sessions;
 mod smuggling;

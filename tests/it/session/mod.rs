@@ -16,47 +16,47 @@ use crate::support::{Answer, Node, SENDER, soon};
 const NOWHERE: &str = "00000000-0000-4000-8000-000000000000";
 
 /// A session of the usual sender.
-fn of_sender() -> Value {
+pub fn of_sender() -> Value {
     json!({ "sender_id": SENDER })
 }
 
 /// Opens a session that is new; what the opener is told.
-async fn opened(node: &Node) -> Value {
+pub async fn opened(node: &Node) -> Value {
     new(node.post("/session", &of_sender()).await)
 }
 
 /// What the opener of a session is told that is new.
 #[track_caller]
-fn new(answer: Answer) -> Value {
+pub fn new(answer: Answer) -> Value {
     assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
     answer.body
 }
 
 /// The path of a session, or of something of it.
-fn at(session: &Value, rest: &str) -> String {
+pub fn at(session: &Value, rest: &str) -> String {
     format!("/session/{}{rest}", session["id"].as_str().unwrap())
 }
 
 /// A batch of chunks.
-fn batch(chunks: &[(u64, &str)]) -> Value {
+pub fn batch(chunks: &[(u64, &str)]) -> Value {
     let chunk = |(id, text): &(u64, &str)| json!({ "chunk_id": id, "chunk": text });
     json!({ "chunks": chunks.iter().map(chunk).collect::<Vec<_>>() })
 }
 
 /// A batch with the last chunk of all.
-fn last_batch(chunks: &[(u64, &str)], last: u64) -> Value {
+pub fn last_batch(chunks: &[(u64, &str)], last: u64) -> Value {
     let mut batch = batch(chunks);
     batch["final_chunk_id"] = last.into();
     batch
 }
 
 /// Appends to a session, by its producer.
-async fn append(node: &Node, session: &Value, batch: &Value) -> Answer {
+pub async fn append(node: &Node, session: &Value, batch: &Value) -> Answer {
     append_by(node, session, session["producer_token"].as_str().unwrap(), batch).await
 }
 
 /// Appends to a session, with this token of a producer.
-async fn append_by(node: &Node, session: &Value, token: &str, batch: &Value) -> Answer {
+pub async fn append_by(node: &Node, session: &Value, token: &str, batch: &Value) -> Answer {
     let request = node.http.post(format!("{}{}", node.url, at(session, "/chunk"))).json(batch);
     Answer::of(request.header("X-Producer-Token", token)).await
 }
@@ -69,7 +69,7 @@ async fn look(node: &Node, session: &Value) -> Value {
 }
 
 /// Cancels a session; its state then.
-async fn cancel(node: &Node, session: &Value, query: &str) -> Value {
+pub async fn cancel(node: &Node, session: &Value, query: &str) -> Value {
     let answer = node.send(Method::DELETE, &at(session, query), None).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
     answer.body["state"].clone()

@@ -80,7 +80,8 @@ impl Hall {
     /// Opens a session, whose producer is at the first node.
     pub async fn open(&self) -> Producer {
         let id = Uuid::new_v4();
-        let opening = Opening { id, owner: "ann".into(), sender: SENDER.parse().unwrap(), room: "lobby".into() };
+        let (owner, caller, room) = ("ann".into(), "ann".into(), "lobby".into());
+        let opening = Opening { id, owner, caller, sender: SENDER.parse().unwrap(), room };
         self.nodes[0].open(&opening, TOKEN, false).await.unwrap();
         Producer { sessions: self.nodes[0].clone(), id, next: 0, text: String::new() }
     }

@@ -17,6 +17,7 @@ use super::{SENDER, World, until};
 /// Bounds that a test may reach, each time with a length of its own.
 pub const BOUNDS: Bounds = Bounds {
     open: 100,
+    each: 0,
     chunks: 1000,
     bytes: 1000,
     window: 4,
@@ -49,7 +50,8 @@ pub fn logs(world: &World, redis_url: &str, bounds: Bounds) -> Logs {
 
 /// How a session is opened.
 pub fn opening(id: Uuid) -> Opening {
-    Opening { id, owner: "owner".to_owned(), sender: SENDER.parse().unwrap(), room: "room".to_owned() }
+    let (owner, caller, room) = ("owner".to_owned(), "caller".to_owned(), "room".to_owned());
+    Opening { id, owner, caller, sender: SENDER.parse().unwrap(), room }
 }
 
 /// Chunks, and none of them the last.
