@@ -51,6 +51,7 @@ mod security;
 mod security_headers;
 mod session;
 mod session_id;
+mod session_life;
 mod session_log;
 mod session_model;
 mod session_readers;

@@ -21,37 +21,37 @@ fn of_sender() -> Value {
 }
 
 /// Opens a session that is new; what the opener is told.
-async fn opened(node: &Node) -> Value {
+pub async fn opened(node: &Node) -> Value {
     new(node.post("/session", &of_sender()).await)
 }
 
 /// What the opener of a session is told that is new.
 #[track_caller]
-fn new(answer: Answer) -> Value {
+pub fn new(answer: Answer) -> Value {
     assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
     answer.body
 }
 
 /// The path of a session, or of something of it.
-fn at(session: &Value, rest: &str) -> String {
+pub fn at(session: &Value, rest: &str) -> String {
     format!("/session/{}{rest}", session["id"].as_str().unwrap())
 }
 
 /// A batch of chunks.
-fn batch(chunks: &[(u64, &str)]) -> Value {
+pub fn batch(chunks: &[(u64, &str)]) -> Value {
     let chunk = |(id, text): &(u64, &str)| json!({ "chunk_id": id, "chunk": text });
     json!({ "chunks": chunks.iter().map(chunk).collect::<Vec<_>>() })
 }
 
 /// A batch with the last chunk of all.
-fn last_batch(chunks: &[(u64, &str)], last: u64) -> Value {
+pub fn last_batch(chunks: &[(u64, &str)], last: u64) -> Value {
     let mut batch = batch(chunks);
     batch["final_chunk_id"] = last.into();
     batch
 }
 
 /// Appends to a session, by its producer.
-async fn append(node: &Node, session: &Value, batch: &Value) -> Answer {
+pub async fn append(node: &Node, session: &Value, batch: &Value) -> Answer {
     append_by(node, session, session["producer_token"].as_str().unwrap(), batch).await
 }
 
@@ -62,14 +62,14 @@ async fn append_by(node: &Node, session: &Value, token: &str, batch: &Value) -> 
 }
 
 /// How a session is.
-async fn look(node: &Node, session: &Value) -> Value {
+pub async fn look(node: &Node, session: &Value) -> Value {
     let answer = node.get(&at(session, "")).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
     answer.body
 }
 
 /// Cancels a session; its state then.
-async fn cancel(node: &Node, session: &Value, query: &str) -> Value {
+pub async fn cancel(node: &Node, session: &Value, query: &str) -> Value {
     let answer = node.send(Method::DELETE, &at(session, query), None).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
     answer.body["state"].clone()
