@@ -23,9 +23,9 @@ use tokio::time::sleep;
 use super::reader::{Reading, Told};
 use crate::support::{Events, SENDER, World};
 
-const SESSIONS: usize = 2;
+pub const SESSIONS: usize = 2;
 const PRODUCERS: usize = 4;
-const READERS: usize = 5;
+pub const READERS: usize = 5;
 pub const CHUNKS: u64 = 200;
 
 /// How far a chunk may be ahead: small, so that producers come up against it.
