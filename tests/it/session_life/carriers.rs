@@ -110,8 +110,8 @@ async fn much(node: &Node) -> (Value, Stream) {
     let (mut reader, text) = (Stream::of(node, &session).await, "nobody reads ".repeat(4000));
     for number in 0..16 {
         assert_eq!(append(node, &session, &batch(&[(number, &text)])).await.status, StatusCode::OK);
+        reader.reach(number).await;
     }
-    reader.reach(15).await;
     (session, reader)
 }
 

@@ -45,7 +45,8 @@ async fn the_feed_has_each_change_once_beside_readers_of_sessions_who_hear_nothi
         }
     };
     let read = join_all(readers.iter_mut().map(|reader| reader.reach(CHUNKS - 1)));
-    let (changes, ..) = soon("all of it", async { tokio::join!(feed.take(MESSAGES), rows, chunks, read) }).await;
+    let all = Box::pin(async { tokio::join!(feed.take(MESSAGES), rows, chunks, read) });
+    let (changes, ..) = soon("all of it", all).await;
     let contents: Vec<_> = changes.iter().map(Event::content).collect();
     assert_eq!(contents, (0..MESSAGES).map(|number| format!("row {number}")).collect::<Vec<_>>());
     let positions: Vec<_> = changes.iter().map(Event::position).collect();

@@ -34,8 +34,8 @@ const WINDOW: u64 = 24;
 /// What nodes are set to: readers fall behind the tail, and what a node has left undone is taken up soon.
 pub const SETTINGS: [(&str, &str); 8] = [
     ("SESSION_WINDOW", "24"),
-    ("SESSION_TAIL", "4KiB"),
-    ("WRITE_BYTES", "1KiB"),
+    ("SESSION_TAIL", "1KiB"),
+    ("WRITE_BYTES", "512B"),
     ("SESSION_LEASE", "500ms"),
     ("SESSION_REAP_INTERVAL", "200ms"),
     ("SESSION_POLL", "500ms"),

@@ -54,7 +54,6 @@ async fn in_fair_weather_each_reader_has_the_very_text() {
         let ended = sum("rowcast_session_readers_ended_total", &[("reason", reason)]).await;
         assert!(ended >= least as f64, "{ended} ended as {reason}");
     }
-    assert!(sum("rowcast_session_pages_total", &[]).await > 0.0, "nobody was behind");
 }
 
 #[tokio::test]
