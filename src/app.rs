@@ -51,8 +51,10 @@ impl Node {
         let relay = Relay::new(store.clone(), redis.clone(), settings.feed.options(name()));
         let auth = settings.identity.auth()?;
         let sessions = Sessions::new(&redis, store.clone(), settings.sessions());
-        let health = Health::new(store.clone(), hub.clone(), sessions.clone(), intake.status(), relay.status());
-        let chat = Chat::new(Model::new(settings.chat.model())?, sessions.clone(), settings.chat.options());
+        let replies = settings.chat.options(settings.sessions.limits().chunk_bytes);
+        let chat = Chat::new(Model::new(settings.chat.model())?, sessions.clone(), store.clone(), replies);
+        let (hub_in, leading) = (intake.status(), relay.status());
+        let health = Health::new(store.clone(), hub.clone(), sessions.clone(), chat.clone(), hub_in, leading);
         Ok(Self { store, redis, line, hub, intake, relay, sessions, chat, health, auth })
     }
 
@@ -122,6 +124,8 @@ pub async fn run(
     if node.auth.is_open() {
         tracing::warn!("anyone may read and write all messages: no token is asked for (see JWT_SECRET)");
     }
+    let (dialect, model) = (settings.chat.llm_dialect.name(), settings.chat.llm_model.as_deref());
+    tracing::info!(dialect, model, "replies are asked of this model");
     let (api, hub, health) = (node.api(settings), node.hub.clone(), node.health.clone());
     let (sessions, chat) = (node.sessions.clone(), node.chat.clone());
     let (feed, tasks) = feed(node, settings);
@@ -136,6 +140,7 @@ pub async fn run(
     let stopped = stopped(stop, health, settings.edge.drain_delay);
     let drain = settings.streams.drain;
     let leave = async {
+        chat.close();
         tokio::join!(hub.close(drain), sessions.close(drain));
     };
     let served = edge::serve(listeners.clients, edge, api::routes(api), stopped, leave).await;

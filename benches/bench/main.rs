@@ -22,6 +22,7 @@ fn main() {
     match arguments.get(1).map(String::as_str) {
         Some("crowd") => role::crowd::play(serde_json::from_str(plan).unwrap()),
         Some("limit") => role::limit::play(),
+        Some("producer") => role::producer::play(serde_json::from_str(plan).unwrap()),
         Some("poster") => role::poster::play(&serde_json::from_str(plan).unwrap()),
         _ => run(),
     }
@@ -39,7 +40,9 @@ fn run() {
         let backend = server::Backend::start(Place::Elsewhere).await;
         let mut report = Report::begin(rounds, most as usize);
         for (name, ask) in question::ALL {
-            if only.is_empty() || only.split(',').any(|wanted| wanted == *name) {
+            // `sessions` asks all that begins with it.
+            let family = name.split('-').next().unwrap_or_default();
+            if only.is_empty() || only.split(',').any(|wanted| wanted == *name || wanted == family) {
                 ask(&backend, &mut report).await;
             }
         }

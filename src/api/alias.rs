@@ -32,6 +32,6 @@ pub(super) fn resolve(mut request: Request) -> Request {
 fn parameter<'a>(query: &'a str, name: &str) -> &'a str {
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
     let mut found = pairs.filter_map(|(key, value)| (key == name).then_some(value));
-    // No session has this id.
-    found.next().filter(|value| !value.contains('/')).unwrap_or("-")
+    // No other session has an id, and nothing else may come into the path.
+    found.next().filter(|value| value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')).unwrap_or("-")
 }

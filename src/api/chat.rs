@@ -1,7 +1,7 @@
 //! `/chat`: somebody says something, and a model replies.
 //!
-//! The session is opened first and the message is written second: who asks twice under one id, since the first answer
-//! was lost or from two tabs, finds the session there, and says nothing again.
+//! Who asks twice under one id, since the first answer was lost or from two tabs, finds the session there, and says
+//! nothing again.
 
 use chrono::{DateTime, Utc};
 use poem::{
@@ -30,13 +30,11 @@ use super::{
 };
 use crate::{
     chat::{
-        Chat,
+        Asked, Chat, NotAsked, Question,
         model::{Prompt, Role, Turn},
     },
     message::{DEFAULT_ROOM, Limits, NewMessage},
-    reply::{Opening, Reason},
-    session::Opened,
-    store::Store,
+    reply::Opening,
 };
 
 /// What somebody says to the model.
@@ -146,9 +144,7 @@ pub(super) struct ChatApi {
     pub chat: Chat,
     /// Where sessions are opened and followed.
     pub session: SessionApi,
-    /// Where messages are written.
-    pub store: Store,
-    /// How large they may be.
+    /// How large a message may be.
     pub limits: Limits,
     /// The most turns that a request may bring.
     pub turns: usize,
@@ -170,27 +166,20 @@ impl ChatApi {
     ) -> Result<Chatted, Failed<{ BODY | CALLER | CONFLICT | UNAVAILABLE }>> {
         let (said, prompt, chosen) = self.judge(new.0)?;
         rights::post(&caller.principal, &said.room, said.sender_id)?;
-        let place = self.chat.enter().map_err(|busy| ApiError::Unavailable(busy.into()))?;
+        // Before anything is said and paid.
+        let place = wants_events(request).then(|| self.session.enter(&caller)).transpose()?;
         let owner = caller.principal.subject.clone().unwrap_or_default();
-        let (id, sender) = (chosen.unwrap_or_else(Uuid::new_v4), self.chat.sender());
-        let opening = Opening { id, owner, sender, room: said.room.clone() };
-        let token = producer::token();
-        let new = match self.session.sessions.open(&opening, &token, chosen.is_some()).await? {
-            Opened::New { .. } => true,
-            // Where Redis was asked twice, it is ours.
-            Opened::There { token: held, .. } => held == token,
-            Opened::Taken => return Err(ApiError::NotTaken { reason: Refusal::Taken, head: None }.into()),
-            Opened::Full => return Err(ApiError::Unavailable(anyhow::anyhow!("the most sessions are open")).into()),
-        };
-        let said = if new { Some(self.say(id, &said).await?) } else { None };
-        if new {
-            self.chat.reply(place, id, token, prompt);
+        let id = chosen.unwrap_or_else(Uuid::new_v4);
+        let opening = Opening { id, owner, sender: self.chat.sender(), room: said.room.clone() };
+        let question = Question { opening, chosen: chosen.is_some(), token: producer::token(), said, prompt };
+        let asked = self.chat.ask(question).await.map_err(ApiError::from)?;
+        if let Some(place) = place {
+            return Ok(Chatted::Events(self.session.events(&caller, place, id, None).await?));
         }
-        if wants_events(request) {
-            return Ok(Chatted::Events(self.session.events(&caller, id, None).await?));
-        }
-        let accepted = Wire(accepted(request, id, said));
-        Ok(if new { Chatted::Accepted(accepted) } else { Chatted::There(accepted) })
+        Ok(match asked {
+            Asked::Now(said) => Chatted::Accepted(Wire(accepted(request, id, Some(said)))),
+            Asked::Before => Chatted::There(Wire(accepted(request, id, None))),
+        })
     }
 }
 
@@ -221,16 +210,15 @@ impl ChatApi {
         turns.push(Turn { role: Role::User, content: said.content.clone() });
         Ok((said, Prompt { model, turns }, session_id))
     }
+}
 
-    /// Writes what was said; where that fails, there is no reply to it.
-    async fn say(&self, id: Uuid, said: &NewMessage) -> Result<i64, ApiError> {
-        match self.store.add(said).await {
-            Ok(message) => Ok(message.id),
-            Err(error) => {
-                // If it cannot be told, it will be found to be silent.
-                let _ = self.session.sessions.fail(id, Reason::PersistFailed, "").await;
-                Err(error.into())
-            }
+impl From<NotAsked> for ApiError {
+    fn from(error: NotAsked) -> Self {
+        match error {
+            NotAsked::Taken => Self::NotTaken { reason: Refusal::Taken, head: None },
+            NotAsked::Busy | NotAsked::Leaving | NotAsked::Full => Self::Unavailable(error.into()),
+            NotAsked::Session(error) => error.into(),
+            NotAsked::Lost(_) => Self::Internal(error.into()),
         }
     }
 }

@@ -99,9 +99,9 @@ type Inner = (health::ReportApi, metrics::MetricsApi);
 fn outer(parts: &Parts) -> Outer {
     let Parts { store, hub, sessions, session_limits, chat, chat_turns: turns, .. } = parts.clone();
     let Parts { health, limits, page_bytes, rooms, once, streams, .. } = parts.clone();
-    let message = message::MessageApi { store: store.clone(), once, hub: hub.clone(), limits, page_bytes };
+    let message = message::MessageApi { store, once, hub: hub.clone(), limits, page_bytes };
     let session = session::SessionApi { sessions, limits: session_limits, streams: streams.clone() };
-    let chat = chat::ChatApi { chat, session: session.clone(), store, limits, turns };
+    let chat = chat::ChatApi { chat, session: session.clone(), limits, turns };
     (message, stream::StreamApi { hub, rooms, streams }, session, chat, health::HealthApi { health })
 }
 

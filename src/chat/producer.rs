@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, stream};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 use uuid::Uuid;
 
 use super::{
@@ -27,16 +27,16 @@ use crate::{
 const GATHER: Duration = Duration::from_millis(40);
 const GATHER_BYTES: usize = 256;
 
-/// How often a model that says nothing is vouched for: the session does not end for its silence, the model's own
-/// timeout does that.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
+/// How often a model that says nothing is vouched for, while a producer may be silent: the session does not end for its
+/// silence, the model's own timeout does that. One or two of them may come too late.
+const SIGNS_OF_LIFE: u32 = 6;
 
 /// Pauses between attempts to reach Redis.
 const PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// The most chunks in a batch that brings again what Redis has lost.
-const AGAIN: usize = 64;
+/// The most chunks in a batch that brings again what Redis has lost, and no more than may be ahead of what it has.
+const AGAIN: u64 = 64;
 
 /// Why a reply was not finished.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +44,9 @@ pub(super) enum Broken {
     /// The session takes no more: there is nobody to tell.
     #[error("the session takes no more")]
     Over,
+    /// Redis has lost the session: readers find out for themselves.
+    #[error("Redis has forgotten the session")]
+    Forgotten,
     /// The model did not answer, or not to the end.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -63,6 +66,7 @@ impl Broken {
     pub(super) fn reason(&self) -> Option<(Reason, &'static str)> {
         match self {
             Self::Over => None,
+            Self::Forgotten => Some((Reason::ProducerTimeout, "forgotten")),
             Self::Model(error) if error.is_timeout() => Some((Reason::UpstreamTimeout, error.kind())),
             Self::Model(error) => Some((Reason::UpstreamError, error.kind())),
             Self::TooLarge => Some((Reason::UpstreamError, "too_large")),
@@ -95,7 +99,8 @@ impl Producer {
         let deltas = deltas(async move { model.ask(&prompt).await });
         tokio::pin!(deltas);
         let mut bell = self.chat.0.sessions.bell(self.id);
-        let mut alive = interval(SIGN_OF_LIFE);
+        let every = (self.chat.0.sessions.bounds().idle / SIGNS_OF_LIFE).max(Duration::from_millis(1));
+        let mut alive = interval_at(asked + every, every);
         alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut flush, mut first) = (None, true);
         loop {
@@ -115,17 +120,17 @@ impl Producer {
                 },
                 () = async { sleep_until(due.unwrap_or_else(Instant::now)).await }, if due.is_some() => {
                     flush = None;
-                    self.append(None, None).await?;
+                    self.append(false, None).await?;
                 }
                 () = bell.rung() => {
                     bell.hush();
                     self.look().await?;
                 }
-                _ = alive.tick() => self.append(None, None).await?,
+                _ = alive.tick() => self.append(false, None).await?,
             }
             if self.gathered.len() >= GATHER_BYTES {
                 flush = None;
-                self.append(None, None).await?;
+                self.append(false, None).await?;
             }
         }
     }
@@ -136,53 +141,52 @@ impl Producer {
     }
 
     /// Whether the session still takes chunks: our own bell rings for what we append, too.
-    async fn look(&self) -> Result<(), Broken> {
+    async fn look(&mut self) -> Result<(), Broken> {
         match self.chat.0.sessions.is_open(self.id).await {
-            Ok(false) => Err(Broken::Over),
-            // Whoever appends will find out.
+            // Whoever appends is told why.
+            Ok(false) => self.append(false, None).await,
             Ok(true) | Err(_) => Ok(()),
         }
     }
 
     async fn finish(mut self, tokens: Option<u64>, asked: Instant) -> Result<(), Broken> {
-        if self.gathered.is_empty() && self.chunks.iter().all(String::is_empty) {
+        if self.gathered.is_empty() && self.chunks.is_empty() {
             return Err(Broken::Empty);
         }
-        let next = self.chunks.len() as u64;
-        let last = if self.gathered.is_empty() { next - 1 } else { next };
         METRICS.chat.tokens.inc_by(tokens.unwrap_or_default());
         METRICS.chat.seconds.observe(asked.elapsed().as_secs_f64());
-        self.append(Some(last), tokens).await
+        self.append(true, tokens).await
     }
 
-    /// Appends what is gathered as one chunk, and what Redis has lost of those before. Nothing at all is a sign of life.
-    async fn append(&mut self, last: Option<u64>, tokens: Option<u64>) -> Result<(), Broken> {
-        let before = self.chunks.len() as u64;
-        if !self.gathered.is_empty() {
-            self.chunks.push(std::mem::take(&mut self.gathered));
-        }
-        let mut from = before;
+    /// Appends what is gathered, and what Redis has lost of all before. Nothing at all is a sign of life.
+    async fn append(&mut self, last: bool, tokens: Option<u64>) -> Result<(), Broken> {
+        let mut from = self.chunks.len();
+        self.chunks.extend(pieces(&std::mem::take(&mut self.gathered), self.chat.0.options.chunk_bytes));
+        let last = last.then(|| self.chunks.len() as u64 - 1);
         loop {
-            let receipt = self.bring(from, last, tokens).await?;
-            if receipt.sealed || receipt.count >= self.chunks.len() as u64 {
+            from = self.bring(from, last, tokens).await?;
+            if from >= self.chunks.len() {
                 return Ok(());
             }
-            from = receipt.count;
         }
     }
 
-    /// Brings chunks from this one on, as often as it takes to reach Redis; no longer than a producer may be silent.
-    async fn bring(&self, from: u64, last: Option<u64>, tokens: Option<u64>) -> Result<Receipt, Broken> {
-        let chunks = (from..).zip(self.chunks.iter().skip(from as usize).take(AGAIN).cloned()).collect();
-        let batch = Batch { chunks, last, tokens };
+    /// Brings chunks from this one on, as often as it takes to reach Redis; no longer than a producer may be silent. How
+    /// many are there then.
+    async fn bring(&self, from: usize, last: Option<u64>, tokens: Option<u64>) -> Result<usize, Broken> {
         let (sessions, since) = (&self.chat.0.sessions, Instant::now());
+        let most = AGAIN.min(sessions.bounds().window.saturating_add(1)) as usize;
+        let chunks = (from as u64..).zip(self.chunks.iter().skip(from).take(most).cloned()).collect();
+        let batch = Batch { chunks, last, tokens };
         let mut pause = PAUSE;
         loop {
             match sessions.append(self.id, &self.token, &batch).await {
-                Ok(Ok(receipt)) => return Ok(receipt),
+                // Redis has lost so many that these are too far ahead.
+                Ok(Ok(Receipt { count, .. }) | Err((NotAppended::Window, count))) => return Ok(count as usize),
                 Ok(Err((NotAppended::TooMany | NotAppended::TooLarge, _))) => return Err(Broken::TooLarge),
+                Ok(Err((NotAppended::Unknown, _))) => return Err(Broken::Forgotten),
                 Ok(Err(_)) => return Err(Broken::Over),
-                Err(error) if since.elapsed() > sessions.idle() => return Err(error.into()),
+                Err(error) if since.elapsed() > sessions.bounds().idle => return Err(error.into()),
                 Err(_) => {
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
@@ -192,11 +196,41 @@ impl Producer {
     }
 }
 
+/// A text in pieces of so many bytes, or of one character if that has more.
+fn pieces(mut text: &str, most: usize) -> impl Iterator<Item = String> {
+    std::iter::from_fn(move || {
+        let first = text.chars().next()?;
+        let (piece, rest) = text.split_at(text.floor_char_boundary(most).max(first.len_utf8()));
+        text = rest;
+        Some(piece.to_owned())
+    })
+}
+
 /// What the model says, as a stream: it can be waited for beside other things.
 fn deltas(ask: impl Future<Output = Result<Reply, ModelError>>) -> impl Stream<Item = Result<Delta, ModelError>> {
-    let reply = stream::once(ask).flat_map(|asked| match asked {
+    stream::once(ask).flat_map(|asked| match asked {
         Ok(reply) => stream::unfold(reply, |mut reply| async move { Some((reply.next().await, reply)) }).left_stream(),
         Err(error) => stream::iter([Err(error)]).right_stream(),
-    });
-    reply
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::pieces;
+
+    proptest! {
+        #[test]
+        fn a_text_is_cut_where_a_character_ends_and_nothing_of_it_is_lost(
+            text in "[aäह🦀\\u{301}]{0,40}",
+            most in 0..20_usize,
+        ) {
+            let pieces: Vec<String> = pieces(&text, most).collect();
+            prop_assert_eq!(pieces.concat(), text);
+            for piece in pieces {
+                prop_assert!(!piece.is_empty() && (piece.len() <= most || piece.chars().count() == 1), "{}", piece);
+            }
+        }
+    }
 }

@@ -90,9 +90,14 @@ pub struct ChatSettings {
 }
 
 impl ChatSettings {
-    /// How replies are made.
-    pub fn options(&self) -> chat::Options {
-        chat::Options { sender: self.llm_sender_id, concurrent: self.llm_concurrent, grace: self.llm_grace }
+    /// How replies are made; `chunk_bytes` is the longest chunk of any session.
+    pub fn options(&self, chunk_bytes: usize) -> chat::Options {
+        chat::Options {
+            sender: self.llm_sender_id,
+            concurrent: self.llm_concurrent,
+            grace: self.llm_grace,
+            chunk_bytes,
+        }
     }
 
     /// Which model is asked, and how.

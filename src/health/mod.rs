@@ -21,6 +21,7 @@ use tokio::{
 };
 
 use crate::{
+    chat::{self, Chat},
     hub::Hub,
     intake,
     metrics::{METRICS, Process},
@@ -28,7 +29,9 @@ use crate::{
     session::{self, Sessions},
     store::{Held, Pool, Store, Vitals},
 };
-pub use report::{BusPart, HubPart, LogPart, PoolPart, PostgresPart, ProcessPart, RelayPart, Report, SessionsPart};
+pub use report::{
+    BusPart, ChatPart, HubPart, LogPart, PoolPart, PostgresPart, ProcessPart, RelayPart, Report, SessionsPart,
+};
 use stage::Signs;
 pub use stage::Verdict;
 
@@ -44,6 +47,7 @@ pub struct Health {
     store: Store,
     hub: Hub,
     sessions: Sessions,
+    chat: Chat,
     intake: watch::Receiver<intake::Status>,
     relay: watch::Receiver<relay::Status>,
     /// When PostgreSQL was asked last, and what it said. Locked while it is asked.
@@ -58,6 +62,7 @@ impl Health {
         store: Store,
         hub: Hub,
         sessions: Sessions,
+        chat: Chat,
         intake: watch::Receiver<intake::Status>,
         relay: watch::Receiver<relay::Status>,
     ) -> Self {
@@ -65,6 +70,7 @@ impl Health {
             store,
             hub,
             sessions,
+            chat,
             intake,
             relay,
             asked: Arc::default(),
@@ -114,6 +120,7 @@ impl Health {
             hub: self.hub(),
             relay: self.relay(vitals),
             sessions: self.sessions(),
+            chat: self.chat(),
             process: process.into(),
         }
     }
@@ -144,6 +151,21 @@ impl Health {
         let session::Stats { open, followed, readers, bells } = self.sessions.stats();
         let node = self.sessions.node().to_owned();
         SessionsPart { node, open, followed: followed as u64, readers: readers as u64, bells }
+    }
+
+    fn chat(&self) -> ChatPart {
+        let (model, chat::Stats { replies, answered }) = (self.chat.model(), self.chat.stats());
+        let upstream = match answered {
+            Some(true) => "ok",
+            Some(false) => "error",
+            None => "unknown",
+        };
+        ChatPart {
+            dialect: model.dialect().name().to_owned(),
+            model: model.name().to_owned(),
+            replies: replies as u64,
+            upstream: upstream.to_owned(),
+        }
     }
 
     fn relay(&self, vitals: Option<Vitals>) -> RelayPart {

@@ -30,6 +30,8 @@ pub struct Report {
     pub relay: RelayPart,
     /// Replies that are still being written.
     pub sessions: SessionsPart,
+    /// The model that replies.
+    pub chat: ChatPart,
     /// The process.
     pub process: ProcessPart,
 }
@@ -76,6 +78,21 @@ pub struct SessionsPart {
     pub readers: u64,
     /// Whether the bells of sessions can be heard; if not, sessions are looked at now and then.
     pub bells: bool,
+}
+
+/// The model that replies.
+#[derive(Debug, Clone, Serialize, Object)]
+pub struct ChatPart {
+    /// How it is spoken to.
+    pub dialect: String,
+    /// The model that is asked where a request names none.
+    pub model: String,
+    /// Replies that are being made on this node.
+    pub replies: u64,
+    /// Whether it answered to the end when this node asked it last: `ok` or `error`; `unknown` where it has not asked
+    /// yet. It is never asked just to know.
+    #[oai(validator(pattern = "^(ok|error|unknown)$"))]
+    pub upstream: String,
 }
 
 /// The process. What its system does not tell is null.

@@ -23,11 +23,12 @@ pub struct Chat {
 }
 
 /// What can go wrong with a reply, beside what ends any session.
-const KINDS: [&str; 20] = [
+const KINDS: [&str; 21] = [
     "broken",
     "connect",
     "empty",
     "failed",
+    "forgotten",
     "idle",
     "internal",
     "no_stream",
@@ -54,8 +55,8 @@ impl Chat {
             failed: add(
                 to,
                 "chat_failed",
-                "Replies not finished, by what went wrong: with the model's service, or (node_shutdown, producer_timeout, \
-                 internal) here",
+                "Replies not finished, by what went wrong: with the model's service, or (node_shutdown, \
+                 producer_timeout, forgotten, internal) here",
             ),
             tokens: add(to, "chat_tokens", "Tokens of replies, as the model counts them"),
             first_word: long(),

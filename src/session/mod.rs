@@ -280,9 +280,9 @@ impl Sessions {
         Ok(self.0.logs.is_open(id).await?)
     }
 
-    /// How long a producer may be silent.
-    pub fn idle(&self) -> Duration {
-        self.0.options.bounds.idle
+    /// What a session may be, and how long it has for what.
+    pub fn bounds(&self) -> &Bounds {
+        &self.0.options.bounds
     }
 
     /// Cancels a session; what is there becomes a message, if that is wanted and there is something. The state then: one

@@ -3,10 +3,12 @@
 import itertools
 import json
 import re
+import uuid
 
+import requests
 import schemathesis
 
-STRICT = ["NewMessage", "MessagePatch"]
+STRICT = ["NewMessage", "MessagePatch", "NewSession", "NewChunks", "NewChunk", "NewChat", "ChatTurn"]
 KEYS = itertools.count()
 
 
@@ -24,9 +26,25 @@ def before_load_schema(context, raw_schema):
         raw_schema["components"]["schemas"][name].setdefault("additionalProperties", False)
 
 
+@schemathesis.auth(refresh_interval=None).apply_to(method="POST", path="/session/{id}/chunk")
+class Producer:
+    """The right to append: a session that nobody else knows, and the token of its producer."""
+
+    def get(self, case, context):
+        answer = requests.post(f"{case.operation.base_url}session", json={"sender_id": str(uuid.uuid4())}).json()
+        return answer["id"], answer["producer_token"]
+
+    def set(self, case, session, context):
+        if case.meta.generation.mode.is_positive:
+            case.path_parameters["id"], case.headers["X-Producer-Token"] = session
+
+
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """A key that was used before answers with what was made then, which may be gone by now: each is used once."""
+    """A key that was used before answers with what was made then, which may be gone by now: each is used once. And a
+    message that no session wrote leads to no session."""
+    if (case.path_parameters or {}).get("id") in (None, "None") and "id" in (case.path_parameters or {}):
+        case.path_parameters["id"] = str(uuid.uuid4())
     for name, value in (case.headers or {}).items():
         if name.lower() == "idempotency-key" and re.fullmatch("[!-~]{1,255}", value):
             case.headers[name] = f"key-{next(KEYS)}"

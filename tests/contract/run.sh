@@ -7,6 +7,8 @@ set -euo pipefail
 rowcast=$(realpath "$1") schemathesis=$(realpath --no-symlinks "$2")
 here=$(realpath "$(dirname "$0")")
 
+# All that is asked of the model comes from one address.
+settings=(RATE_CHAT=1000/1s LLM_ECHO_PACE=0s)
 . "$here/../private_node.sh"
 
 # It keeps notes where it runs, so it runs there, too.

@@ -1,4 +1,4 @@
-// A session whose reader is interrupted: it comes back by itself, where it was, and nothing is missing and nothing twice.
+// A session whose reader is interrupted: it comes back by itself, where it was; nothing is missing and nothing twice.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -15,7 +15,7 @@ const GUARDED = { JWT_SECRET: SECRET, JWT_QUERY: "true", JWT_LEEWAY: "0s" };
 describe("an interrupted reader of a session", () => {
   let first, second;
   before(async () => ([first, second] = await Promise.all([Node.start(), Node.start()])));
-  after(() => Promise.all([first.stop(), second.stop()]));
+  after(() => [first, second].forEach((node) => node.kill()));
 
   forEachReader((open) => {
     /** A session with two chunks, and a client that has seen them. */
@@ -97,7 +97,7 @@ describe("an interrupted reader of a session", () => {
       const way = await Proxy.to({ port: redis.port }, t);
       redis.port = new URL(way.url).port;
       const node = await Node.start({ REDIS_URL: redis.href });
-      t.after(() => node.stop());
+      t.after(() => node.kill());
       const { session, reader } = await follow(t, node);
       way.down();
       await session.append(...TEXTS.slice(2, 4));
@@ -108,8 +108,8 @@ describe("an interrupted reader of a session", () => {
 
     it("gives up when its token has expired, and goes on with a new one", async (t) => {
       const node = await Node.start(GUARDED);
-      t.after(() => node.stop());
-      const [long, short] = [token(SECRET, "1h"), token(SECRET, "3s")];
+      t.after(() => node.kill());
+      const [long, short] = [token(SECRET, "1h"), token(SECRET, "5s")];
       const session = await Session.open(node, long);
       const proxy = await Proxy.to(node, t);
       const reader = await open(t, `${proxy.url}${session.stream}?access_token=${short}`);

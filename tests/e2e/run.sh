@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Reads real nodes with the clients that people have: npm's `eventsource`, and the `EventSource` of a page in Chromium. The
-# tests start the nodes that they need, all on one private PostgreSQL and Redis.
+# Reads real nodes with the clients that people have: npm's `eventsource`, and the `EventSource` of a page in Chromium.
+# The tests start the nodes that they need, all on one private PostgreSQL and Redis.
 #
 # Usage: run.sh ROWCAST [ARGUMENT...]: the program, and what else Node's test runner is to be told.
 set -euo pipefail
@@ -8,9 +8,11 @@ rowcast=$(realpath "$1")
 shift
 cd "$(dirname "$0")"
 
+# Clients come back at once, and nobody waits long for a node to go, or for a chunk that is missing.
+settings=(RETRY=100ms DRAIN=100ms SESSION_MISSING_CHUNK_TIMEOUT=100ms SESSION_REAP_INTERVAL=100ms)
 . ../private_node.sh
 
-export ROWCAST=$rowcast CHROMIUM=${CHROMIUM:-$(command -v chromium)}
+export SETTINGS="${settings[*]}" ROWCAST=$rowcast CHROMIUM=${CHROMIUM:-$(command -v chromium)}
 DATABASE_URL=$(sed -n 's/^  database  psql //p' "$private/said")
 REDIS_URL=$(sed -n 's/^  redis     redis-cli -u //p' "$private/said")
 export DATABASE_URL REDIS_URL

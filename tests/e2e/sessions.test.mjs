@@ -1,5 +1,5 @@
-// A session, to those who keep to nothing but the standard: from wherever they come, they see all of it, once, and how it
-// ends, and then never ask again.
+// A session, to those who keep to nothing but the standard: from wherever they come, they see all of it, once, and how
+// it ends, and then never ask again.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -9,15 +9,12 @@ import { Proxy } from "./support/proxy.mjs";
 import { forEachReader } from "./support/readers.mjs";
 import { Session, TEXTS, all, asked, chunks } from "./support/session.mjs";
 
-/** Whoever is silent has failed soon. */
-const IMPATIENT = { SESSION_IDLE_TIMEOUT: "1s", SESSION_REAP_INTERVAL: "100ms" };
-
 const ENDS = ["message_complete", "session_failed", "session_cancelled"];
 
 describe("a session", () => {
-  let node, impatient;
-  before(async () => ([node, impatient] = await Promise.all([Node.start(), Node.start(IMPATIENT)])));
-  after(() => Promise.all([node.stop(), impatient.stop()]));
+  let node;
+  before(async () => (node = await Node.start()));
+  after(() => node.kill());
 
   forEachReader((open) => {
     /** A client that follows this session, and the way it came. */
@@ -66,16 +63,18 @@ describe("a session", () => {
     });
 
     it("that fails says so, to who reads it and to who comes later", async (t) => {
-      const session = await Session.open(impatient);
-      await session.append(...TEXTS.slice(0, 2));
+      const session = await Session.open(node);
       const { proxy, reader } = await follow(t, session);
+      await session.append(...TEXTS.slice(0, 2));
+      await reader.have(2, "chunk");
+      await session.skip(...TEXTS.slice(3));
       await reader.closed();
       const { proxy: way, reader: late } = await follow(t, session);
       await late.closed();
       assert.deepEqual(chunks(reader), all(TEXTS.slice(0, 2)));
       assert.deepEqual(chunks(late), []);
-      for (const { reason, head } of [reader, late].map((one) => ended(one, "session_failed"))) {
-        assert.deepEqual([reason, head], ["producer_timeout", 1]);
+      for (const { reason, missing } of [reader, late].map((one) => ended(one, "session_failed"))) {
+        assert.deepEqual([reason, missing], ["missing_chunk", [2]]);
       }
       for (const one of [proxy, way]) assert.equal(asked(one, session).at(-1).join(), "204,end");
     });

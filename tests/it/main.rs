@@ -7,6 +7,7 @@ mod bells;
 mod bus;
 mod capture;
 mod carriers;
+mod chat;
 mod client_address;
 mod commands;
 mod compression;

@@ -40,13 +40,30 @@ fn blocks(text: &str) -> Vec<Block> {
     each.collect()
 }
 
+/// What a reader keeps of the answer that opens a session.
+#[derive(Default)]
+struct Kept {
+    session: String,
+    token: String,
+}
+
+impl Kept {
+    fn keep(&mut self, printed: &str) {
+        let Ok(answer) = serde_json::from_str::<serde_json::Value>(printed) else { return };
+        if let (Some(session), Some(token)) = (answer["id"].as_str(), answer["producer_token"].as_str()) {
+            (self.session, self.token) = (session.to_owned(), token.to_owned());
+        }
+    }
+}
+
 /// Runs a command as a reader's shell would, but strictly; what it printed.
-async fn run(world: &World, node: &Node, block: &str, command: &str) -> String {
+async fn run(world: &World, node: &Node, kept: &Kept, block: &str, command: &str) -> String {
     let command = command.replace(ADDRESS, node.url.strip_prefix("http://").unwrap());
     let mut shell = tokio::process::Command::new("bash");
     shell.args(["-euo", "pipefail", "-c", &format!("{CURL}{command}")]).env("DATABASE_URL", &world.database_url);
     let programs = std::path::Path::new(env!("CARGO_BIN_EXE_rowcast")).parent().unwrap().to_str().unwrap();
     let path = format!("{programs}:{}", std::env::var("PATH").unwrap());
+    shell.env("SESSION", &kept.session).env("TOKEN", &kept.token);
     shell.env("PATH", path).env("JWT_SECRET", "a secret of the README, long enough");
     let output = soon("the command ends", shell.stdin(Stdio::null()).kill_on_drop(true).output()).await.unwrap();
     assert!(output.status.success(), "block `{block}`: {command}\n{output:?}");
@@ -58,11 +75,15 @@ async fn the_marked_commands_of_the_readme_work() {
     let blocks = blocks(&std::fs::read_to_string(README).unwrap());
     assert!(blocks.len() >= 3, "the README shows how to post, to read and to write with psql");
     let (world, node) = World::with_node().await;
+    let mut kept = Kept::default();
     for Block { name, commands } in &blocks {
         assert!(!commands.is_empty(), "the block `{name}` calls neither curl nor psql");
         for command in commands {
-            let printed = run(&world, &node, name, command).await;
+            let printed = run(&world, &node, &kept, name, command).await;
             assert!(!printed.is_empty(), "block `{name}`: {command} printed nothing");
+            let ends = ["finish", "chat"].contains(&name.as_str()) && command.contains("curl -N");
+            assert!(!ends || printed.contains("event: message_complete"), "block `{name}`: {printed}");
+            kept.keep(&printed);
         }
     }
 }

@@ -10,6 +10,7 @@ mod posts;
 mod relay;
 mod resume;
 mod rooms;
+mod sessions;
 
 use futures_util::future::{FutureExt, LocalBoxFuture};
 
@@ -33,13 +34,16 @@ pub const ALL: &[(&str, Ask)] = &[
     ("posts", |backend, report| posts::ask(backend, report).boxed_local()),
     ("resume", |backend, report| resume::ask(backend, report).boxed_local()),
     ("rooms", |backend, report| rooms::ask(backend, report).boxed_local()),
+    ("sessions-appends", |backend, report| sessions::appends::ask(backend, report).boxed_local()),
+    ("sessions-lag", |backend, report| sessions::lag::ask(backend, report).boxed_local()),
+    ("sessions-load", |backend, report| sessions::load::ask(backend, report).boxed_local()),
     ("growth", |backend, report| growth::ask(backend, report).boxed_local()),
 ];
 
 /// Subscribers of a server, on their way.
 fn begin(server: &dyn Server, count: usize, paths: Vec<String>, headers: &str) -> Role {
     let (address, connecting, headers) = (server.address(), server.connecting(), headers.to_owned());
-    let plan = Plan { address, count, connecting, paths, headers, naps: true };
+    let plan = Plan { address, count, connecting, paths, headers, naps: true, reads: false };
     Role::play("crowd", &plan, Place::Elsewhere)
 }
 

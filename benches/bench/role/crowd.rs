@@ -13,7 +13,10 @@ use mio::{Events, Interest, Poll, Token, Waker, net::TcpStream};
 use serde::{Deserialize, Serialize};
 use socket2::{Domain, Socket, Type};
 
-use super::{now, orders, say};
+use super::{
+    now, orders, say,
+    text::{Reading, Text},
+};
 
 /// What precedes the instant at which an event was made, in nanoseconds.
 pub const STAMP: &str = "t=";
@@ -47,6 +50,8 @@ pub struct Plan {
     /// another processor costs whoever writes to it up to a quarter of the write, the more often the slower it writes;
     /// on a network no server has to do it.
     pub naps: bool,
+    /// They read sessions, and look at every byte.
+    pub reads: bool,
 }
 
 /// What the parent may ask.
@@ -56,6 +61,8 @@ pub enum Order {
     Count,
     /// An answer as soon as each subscriber that is not gone has had so many events since the last count.
     Await(usize),
+    /// What each of them has read since the beginning; those that are gone have read nothing.
+    Texts,
 }
 
 /// What came.
@@ -82,6 +89,8 @@ struct Client {
     line_ended: bool,
     sampled: bool,
     first: bool,
+    /// What it reads of a session.
+    reading: Option<Reading>,
 }
 
 struct Crowd {
@@ -147,6 +156,10 @@ impl Crowd {
     fn obey(&mut self, order: &Order) {
         match order {
             Order::Count => self.report(),
+            Order::Texts => {
+                let of = |client: &Option<Client>| client.as_ref()?.reading.as_ref().map(|reading| reading.text);
+                say(&self.clients.iter().map(|client| of(client).unwrap_or_default()).collect::<Vec<Text>>());
+            }
             Order::Await(events) => {
                 self.awaited = Some(*events);
                 let arrived = self.clients.iter().flatten().filter(|client| client.events >= *events).count();
@@ -189,6 +202,7 @@ impl Crowd {
             line_ended: false,
             sampled,
             first: key == 0,
+            reading: self.plan.reads.then(Reading::default),
         }));
     }
 
@@ -237,6 +251,9 @@ impl Client {
             assert_eq!(status, b"HTTP/1.1 200", "{}", String::from_utf8_lossy(bytes));
             self.attached = true;
             bytes = &bytes[head + 4..];
+        }
+        if let Some(reading) = &mut self.reading {
+            reading.take(bytes);
         }
         let Some((&first, &last)) = bytes.first().zip(bytes.last()) else { return };
         let across = usize::from(self.line_ended && first == b'\n');

@@ -1,8 +1,11 @@
 //! The roles that this program plays in processes of its own, so that each can be weighed alone: it starts itself again.
 
+mod client;
 pub mod crowd;
 pub mod limit;
 pub mod poster;
+pub mod producer;
+pub mod text;
 
 use std::{
     io::{BufRead, stdin},

@@ -2,16 +2,14 @@
 //! and posts again.
 
 use std::{
-    io::{ErrorKind, Read, Write},
     net::SocketAddr,
     time::{Duration, Instant},
 };
 
-use memchr::memmem;
-use mio::{Events, Interest, Poll, Token, net::TcpStream};
+use mio::{Events, Poll};
 use serde::{Deserialize, Serialize};
 
-use super::say;
+use super::{client::Client, say};
 use crate::report::percentile;
 
 /// What goes before is not counted: a pool opens its connections.
@@ -38,17 +36,11 @@ pub struct Posted {
     pub p99: f64,
 }
 
-struct Client {
-    socket: TcpStream,
-    since: Instant,
-    answer: Vec<u8>,
-}
-
 /// Plays the role; says what came of it, and ends.
 pub fn play(plan: &Plan) {
     let mut poll = Poll::new().unwrap();
     let mut clients: Vec<Client> = (0..plan.connections).map(|key| Client::connect(plan.address, &poll, key)).collect();
-    clients.iter_mut().for_each(|client| client.post(&plan.request));
+    clients.iter_mut().for_each(|client| client.ask(plan.request.as_bytes()));
     let (mut events, mut buffer) = (Events::with_capacity(1024), vec![0; 64 << 10]);
     let begin = Instant::now() + WARM_UP;
     let (end, mut micros) = (begin + WINDOW, Vec::new());
@@ -56,55 +48,15 @@ pub fn play(plan: &Plan) {
         poll.poll(&mut events, Some(end.saturating_duration_since(Instant::now()))).unwrap();
         for event in &events {
             let client = &mut clients[event.token().0];
-            if !client.answered(&mut buffer) {
-                continue;
-            }
+            let Some(status) = client.answered(&mut buffer) else { continue };
+            assert_eq!(status, 201, "{}", client.answer());
             if Instant::now() >= begin {
                 micros.push(client.since.elapsed().as_micros() as u32);
             }
-            client.post(&plan.request);
+            client.ask(plan.request.as_bytes());
         }
     }
     micros.sort_unstable();
     let millis = |thousandths| percentile(&micros, thousandths) / 1000.0;
     say(&Posted { per_second: micros.len() as f64 / WINDOW.as_secs_f64(), p50: millis(500), p99: millis(990) });
-}
-
-impl Client {
-    fn connect(address: SocketAddr, poll: &Poll, key: usize) -> Self {
-        let socket = std::net::TcpStream::connect(address).unwrap();
-        socket.set_nodelay(true).unwrap();
-        socket.set_nonblocking(true).unwrap();
-        let mut socket = TcpStream::from_std(socket);
-        poll.registry().register(&mut socket, Token(key), Interest::READABLE).unwrap();
-        Self { socket, since: Instant::now(), answer: Vec::new() }
-    }
-
-    /// Posts. The last request has been answered, so that the system has room for this one.
-    fn post(&mut self, request: &str) {
-        self.answer.clear();
-        self.since = Instant::now();
-        self.socket.write_all(request.as_bytes()).unwrap();
-    }
-
-    /// Reads what is there; whether the answer is complete.
-    fn answered(&mut self, buffer: &mut [u8]) -> bool {
-        match self.socket.read(buffer) {
-            Ok(0) => panic!("the server has closed: {}", String::from_utf8_lossy(&self.answer)),
-            Ok(read) => self.answer.extend_from_slice(&buffer[..read]),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
-            Err(error) => panic!("no answer: {error}"),
-        }
-        let Some(head) = memmem::find(&self.answer, b"\r\n\r\n") else { return false };
-        assert!(self.answer.starts_with(b"HTTP/1.1 201"), "{}", String::from_utf8_lossy(&self.answer));
-        self.answer.len() >= head + 4 + length(&self.answer[..head])
-    }
-}
-
-/// The length of the body, as the head says.
-fn length(head: &[u8]) -> usize {
-    let head = std::str::from_utf8(head).unwrap();
-    let lengths = head.lines().filter_map(|line| line.split_once(": "));
-    let mut lengths = lengths.filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
-    lengths.next().expect("an answer has a length").1.parse().unwrap()
 }

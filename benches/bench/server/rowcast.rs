@@ -118,10 +118,15 @@ impl Node {
     /// The same, and waits until it leads.
     pub async fn leading(backend: &Backend, database: &str, place: Place) -> Self {
         let node = Self::start(backend, database, place, &[]).await;
-        while node.health().await["relay"]["leading"] != true {
+        node.leads().await;
+        node
+    }
+
+    /// Waits until it leads.
+    pub async fn leads(&self) {
+        while self.health().await["relay"]["leading"] != true {
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
-        node
     }
 
     pub fn id(&self) -> u32 {

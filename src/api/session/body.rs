@@ -97,11 +97,11 @@ pub(super) struct NewChunks {
     #[oai(validator(max_items = 256))]
     pub chunks: Vec<NewChunk>,
     /// The number of the last chunk of all, once that is known.
-    #[oai(nullable)]
+    #[oai(nullable, validator(minimum(value = "0")))]
     #[serde(default)]
     pub final_chunk_id: Option<ChunkId>,
     /// How many tokens the model says the reply has.
-    #[oai(nullable)]
+    #[oai(nullable, validator(minimum(value = "0")))]
     #[serde(default)]
     pub token_count: Option<u64>,
 }
@@ -112,6 +112,7 @@ pub(super) struct NewChunks {
 #[serde(deny_unknown_fields)]
 pub(super) struct NewChunk {
     /// Its number, from 0. What is under a number never changes.
+    #[oai(validator(minimum(value = "0")))]
     pub chunk_id: ChunkId,
     /// The text: at most 64 KiB of UTF-8 unless the server is set otherwise, no NUL.
     #[oai(validator(max_length = 65536, pattern = "^[^\\u0000]*$"))]

@@ -38,7 +38,7 @@ use super::{
 };
 use crate::{
     auth::Principal,
-    limit::Streams,
+    limit::{Place, Streams},
     reply::{Cursor, Opening, State},
     session::{Found, NotRotated, Opened, Sessions},
 };
@@ -244,15 +244,22 @@ impl SessionApi {
     ) -> Result<Following, Failed<{ CALLER | INVALID | NOT_FOUND }>> {
         let _ = last_event_id_header.0;
         let cursor = stream::position(request, last_event_id.0)?;
-        Ok(self.events(&caller, id.0, cursor).await?)
+        let place = self.enter(&caller)?;
+        Ok(self.events(&caller, place, id.0, cursor).await?)
     }
 }
 
 impl SessionApi {
-    /// The events of a session, for someone who may read it and for whom there is a place among their streams.
+    /// Takes a place among the caller's streams, if there is a bound.
+    pub(super) fn enter<const STREAM: bool>(&self, caller: &Caller<STREAM>) -> Result<Option<Box<Place>>, ApiError> {
+        stream::enter(&self.streams, caller)
+    }
+
+    /// The events of a session, for someone who may read it.
     pub(super) async fn events<const STREAM: bool>(
         &self,
         caller: &Caller<STREAM>,
+        place: Option<Box<Place>>,
         id: Uuid,
         cursor: Option<Cursor>,
     ) -> Result<Following, ApiError> {
@@ -260,7 +267,6 @@ impl SessionApi {
             Ok(found) => visible(&caller.principal, id, found)?,
             Err(error) => return Ok(follow::come_back(&error)),
         };
-        let place = stream::enter(&self.streams, caller)?;
         let followed = self.sessions.follow(found, cursor, caller.principal.until).await;
         Ok(followed.map_or_else(|error| follow::come_back(&error), |followed| Following::of(followed, place)))
     }

@@ -204,6 +204,11 @@ impl Model {
         Ok(Self(Arc::new(Asked { options, usual, service })))
     }
 
+    /// What it is called where a prompt names none.
+    pub fn name(&self) -> &str {
+        &self.0.usual
+    }
+
     /// How it is spoken to.
     pub fn dialect(&self) -> Dialect {
         self.0.options.dialect

@@ -9,11 +9,11 @@ import { soon } from "./watched.mjs";
 
 const { ROWCAST, DATABASE_URL, REDIS_URL } = process.env;
 
+/** What all nodes of the cluster are set to. */
+const COMMON = Object.fromEntries(process.env.SETTINGS.split(" ").map((setting) => setting.split("=")));
+
 /** What is wrong, but not that no token is asked for, nor what this machine might do better. */
 const QUIET = "warn,rowcast::app=error,rowcast::edge::descriptors=error";
-
-/** Clients come back at once, and nobody waits long for a node to go. */
-const QUICK = { RETRY: "100ms", DRAIN: "100ms" };
 
 /** A running `rowcast serve`; all of them are one cluster. */
 export class Node {
@@ -22,12 +22,15 @@ export class Node {
   static async start(settings = {}) {
     const node = new Node();
     const fixed = { DATABASE_URL, REDIS_URL, HOST: "127.0.0.1", PORT: "0", LOG: QUIET };
-    const env = { ...fixed, ...QUICK, ...settings };
+    const env = { ...fixed, ...COMMON, ...settings };
     node.#process = spawn(ROWCAST, ["serve"], { env, stdio: ["ignore", "pipe", "inherit"] });
-    const killed = () => node.#process.kill("SIGKILL");
-    process.once("exit", killed);
-    node.#process.once("exit", () => process.off("exit", killed));
+    // When a test that failed leaves it behind, it neither keeps this process nor outlives it.
+    const left = () => node.kill();
+    process.once("exit", left);
+    node.#process.once("exit", () => process.off("exit", left));
+    node.#process.unref();
     const [line] = await soon("the node listens", once(createInterface(node.#process.stdout), "line"));
+    node.#process.stdout.unref();
     node.url = line.replace("listening on ", "");
     node.port = Number(new URL(node.url).port);
     return node;
@@ -35,16 +38,20 @@ export class Node {
 
   /** Tells it to go, and waits until it has. */
   async stop() {
-    if (this.#process.exitCode !== null) return;
     const gone = once(this.#process, "exit");
     this.#process.kill("SIGTERM");
     await soon("the node ends", gone);
   }
 
+  /** Ends it, when it does not matter how. */
+  kill() {
+    this.#process.kill("SIGKILL");
+  }
+
   /** Sends JSON, and returns what is answered, which must be a success. */
   async send(method, path, body, headers = {}) {
-    const all = { "content-type": "application/json", ...headers };
-    const answer = await soon(`${method} ${path}`, fetch(this.url + path, { method, headers: all, body: JSON.stringify(body) }));
+    const request = { method, headers: { "content-type": "application/json", ...headers }, body: JSON.stringify(body) };
+    const answer = await soon(`${method} ${path}`, fetch(this.url + path, request));
     const text = await answer.text();
     if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text}`);
     return JSON.parse(text);

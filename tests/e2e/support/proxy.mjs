@@ -1,7 +1,7 @@
 // The network between readers and nodes: it can be cut, wherever a test wants, and lead to another node.
 //
-// It passes bytes on as they are, and notes what is asked through it. Only readers come this way: their requests have no
-// body.
+// It passes bytes on as they are, and notes what is asked through it. Only readers come this way: their requests have
+// no body.
 
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
@@ -81,12 +81,11 @@ export class Proxy extends Watched {
 
   #back(link, bytes) {
     link.noteAnswers(bytes);
-    const at = this.#knife === null ? -1 : link.answered.indexOf(this.#knife);
-    if (at === -1) {
+    const place = this.#knife === null ? null : link.half(this.#knife, bytes);
+    if (place === null) {
       link.client.write(bytes);
     } else {
-      const passed = link.answered.length - bytes.length;
-      link.client.end(bytes.subarray(0, Math.max(0, at + this.#knife.length / 2 - passed)));
+      link.client.end(bytes.subarray(0, place));
       link.server.destroy();
       this.#knife = null;
     }
@@ -96,8 +95,8 @@ export class Proxy extends Watched {
 
 /** A client's connection, and ours to the node for it. */
 class Link {
-  answered = "";
   #asking = "";
+  #answered = "";
   #requests = [];
   #all;
 
@@ -116,6 +115,13 @@ class Link {
     this.server.destroy();
   }
 
+  /** Where in these bytes, the last of what was answered, half of the text has passed, if they bring it to its end. */
+  half(text, bytes) {
+    const before = this.#answered.length - bytes.length;
+    const at = this.#answered.indexOf(text, before - text.length + 1);
+    return at === -1 ? null : Math.max(0, at - before + Math.floor(text.length / 2));
+  }
+
   noteRequests(bytes) {
     const heads = (this.#asking + latin1(bytes)).split("\r\n\r\n");
     this.#asking = heads.pop();
@@ -129,8 +135,9 @@ class Link {
   }
 
   noteAnswers(bytes) {
-    this.answered += latin1(bytes);
-    const statuses = [...this.answered.matchAll(/^HTTP\/1\.1 (\d{3})/gm)];
+    this.#answered += latin1(bytes);
+    // Not at the beginning of a line: the body before ends as it likes.
+    const statuses = [...this.#answered.matchAll(/HTTP\/1\.1 (\d{3}) /g)];
     statuses.forEach(([, status], at) => (this.#requests[at].status = Number(status)));
   }
 }

@@ -10,8 +10,8 @@ import { Watched } from "./watched.mjs";
 const CLOSED = 2;
 
 /**
- * Reads a stream, and tells of each event. It runs here with the library, and in a page with what pages have, where it is
- * sent as text: so it uses nothing from around it.
+ * Reads a stream, and tells of each event. It runs here with the library, and in a page with what pages have, where it
+ * is sent as text: so it uses nothing from around it.
  */
 function read(url, { EventSource, tell } = globalThis) {
   const source = new EventSource(url);
@@ -87,11 +87,9 @@ class PageReader extends Reader {
     this.#page = page;
   }
 
-  /** A page of the server's own may call it. Which one that is does not matter. */
   async start() {
     await this.#page.exposeFunction("tell", this.tell);
-    await this.#page.goto(new URL("/docs", this.url).href, { waitUntil: "commit" });
-    await this.#page.evaluate(read, this.url);
+    await this.#load((place) => this.#page.goto(place));
   }
 
   async stop() {
@@ -100,7 +98,15 @@ class PageReader extends Reader {
 
   /** What a person does to a page. */
   async reload() {
-    await this.#page.reload({ waitUntil: "commit" });
+    await this.#load(() => this.#page.reload());
+  }
+
+  /** A page of the server's own may call it. This one is empty, and does not trouble the server. */
+  async #load(load) {
+    const place = new URL("/empty", this.url).href;
+    await this.#page.route(place, (asked) => asked.fulfill({ contentType: "text/html", body: "<!doctype html>" }));
+    await load(place);
+    await this.#page.unroute(place);
     this.told = [];
     await this.#page.evaluate(read, this.url);
   }

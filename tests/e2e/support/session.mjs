@@ -2,7 +2,7 @@
 
 import { randomUUID } from "node:crypto";
 
-/** What a reply is cut into: also where clients, JSON and the framing of events might fall over it. */
+/** What a reply is cut into: clients, JSON or the framing of events might fall over it. */
 export const TEXTS = ["A reply", " of\nlines,", "\r\n\r\ndata: of", " þings like ひらがな", " and 🌊, ", "to the end."];
 
 export class Session {
@@ -29,6 +29,12 @@ export class Session {
   /** Appends what comes next. */
   append(...texts) {
     return this.#send(texts, null);
+  }
+
+  /** Leaves one out, and appends what comes after it. */
+  skip(...texts) {
+    this.#next++;
+    return this.append(...texts);
   }
 
   /** Appends the last of it. */

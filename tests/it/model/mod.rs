@@ -48,7 +48,7 @@ fn event(kind: &str, data: &Value) -> String {
 }
 
 /// An event with text.
-fn text(dialect: Dialect, text: &str) -> String {
+pub fn text(dialect: Dialect, text: &str) -> String {
     if dialect == Dialect::Anthropic {
         let delta = json!({ "type": "text_delta", "text": text });
         return event("content_block_delta", &json!({ "index": 0, "delta": delta }));
@@ -69,7 +69,7 @@ fn end(dialect: Dialect, reason: &str, tokens: u64) -> String {
 }
 
 /// The usual end.
-fn stop(dialect: Dialect) -> String {
+pub fn stop(dialect: Dialect) -> String {
     end(dialect, if dialect == Dialect::Anthropic { "end_turn" } else { "stop" }, 7)
 }
 

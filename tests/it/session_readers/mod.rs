@@ -3,6 +3,6 @@
 
 mod chaos;
 mod ending;
-mod hall;
+pub mod hall;
 mod reading;
 mod sending_away;
