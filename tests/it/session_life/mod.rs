@@ -4,7 +4,6 @@
 mod carriers;
 mod ends;
 mod feed;
-mod model_replies;
 mod reader;
 mod storm;
 mod table;

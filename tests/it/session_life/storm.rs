@@ -1,9 +1,9 @@
 //! The storm: sessions whose texts are brought by four producers each, in disorder and more than once, and read by
 //! readers that leave at any byte and come back to any node.
 //!
-//! Producers are honest: what is refused for the window is brought again later, from the first chunk that is missing. The
-//! last chunk of each is held back until every reader has all others; so a reader's chunks are compared as well as its
-//! message, although chunks may be thrown away when there is a message.
+//! Producers are honest: what is refused for the window is brought again later, from the first chunk that is missing.
+//! The last chunk of each is held back until every reader has all others; so a reader's chunks are compared as well as
+//! its message, although chunks may be thrown away when there is a message.
 
 use std::{
     collections::BTreeMap,

@@ -1,5 +1,5 @@
-//! What happens to those who read and write a session, situation by situation, over HTTP; here or, where a test is named
-//! with its file, there.
+//! What happens to those who read and write a session, situation by situation, over HTTP; here or, where a file is
+//! named, there.
 //!
 //! | situation | what happens | held by |
 //! |---|---|---|
@@ -19,9 +19,12 @@
 //! | it is not there, or not the caller's | 404, in the same words | `session::rights`, `what_may_not_be_read_is_not_there` |
 //! | a cursor beyond the text | nothing until the text is beyond it | [`a_cursor_ahead_of_the_text_waits_for_what_comes_after_it`] |
 //! | what is no cursor | 422 | `session::following`, `what_is_no_cursor_is_refused_before_anything_else` |
-//! | the node of a model's reply dies | the session fails after its silence | `model_replies` |
+//! | the node of a model's reply dies | the session fails after its silence | `chat::endings`, `where_the_node_dies_readers_elsewhere_are_told_after_the_silence` |
+//! | what makes it panics | the session fails at once | `chat::failures`, `a_producer_that_panics_ends_its_session` |
+//! | a model's reply is cancelled on another node | the model is hung up on | `chat::cancelling`, `who_cancels_on_another_node_stops_the_model_and_keeps_what_it_has_said` |
 //! | a node is told to go | readers are sent away, and lose nothing | [`who_reads_on_a_node_that_goes_is_sent_away_and_loses_nothing`] |
-//! | two tabs open one session | it is one, and a model is asked once | `model_replies` |
+//! | two tabs open one session | it is one | [`two_tabs_that_open_one_session_have_one`] |
+//! | two tabs ask a model under one id | it is asked once | `chat::repeats`, `two_tabs_at_once_on_two_nodes_ask_once` |
 //! | a token's time is up | the stream ends, and who comes back is refused | [`a_stream_ends_with_its_token`] |
 
 use std::time::Duration;
@@ -279,6 +282,18 @@ async fn a_cursor_ahead_of_the_text_waits_for_what_comes_after_it() {
     say(&one, &session, 6..8).await;
     stream.reach(7).await;
     assert_eq!(stream.reading.text, texts(6..8));
+}
+
+#[tokio::test]
+async fn two_tabs_that_open_one_session_have_one() {
+    let world = World::new().await;
+    let (one, other) = two_nodes(&world, &[]).await;
+    let body = json!({ "id": uuid::Uuid::new_v4(), "sender_id": SENDER });
+    let opened = join_all([&one, &other, &one, &other].map(|node| node.post("/session", &body))).await;
+    let mut statuses: Vec<_> = opened.iter().map(|answer| answer.status.as_u16()).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 200, 200, 201]);
+    assert!(opened.iter().all(|answer| answer.body["producer_token"] == opened[0].body["producer_token"]));
 }
 
 #[tokio::test]
