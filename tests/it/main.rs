@@ -52,6 +52,7 @@ mod security;
 mod security_headers;
 mod session;
 mod session_id;
+mod session_life;
 mod session_log;
 mod session_model;
 mod session_readers;

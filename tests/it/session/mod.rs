@@ -62,7 +62,7 @@ pub async fn append_by(node: &Node, session: &Value, token: &str, batch: &Value)
 }
 
 /// How a session is.
-async fn look(node: &Node, session: &Value) -> Value {
+pub async fn look(node: &Node, session: &Value) -> Value {
     let answer = node.get(&at(session, "")).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
     answer.body
