@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::{
     Chat,
-    model::{Delta, ModelError, Prompt, Reply},
+    model::{Delta, Finish, ModelError, Prompt, Reply},
 };
 use crate::{
     metrics::METRICS,
@@ -114,7 +114,12 @@ impl Producer {
                         self.gather(&text);
                         flush.get_or_insert_with(|| Instant::now() + GATHER);
                     }
-                    Some(Ok(Delta::Done { tokens, .. })) => return self.finish(tokens, asked).await,
+                    Some(Ok(Delta::Done { tokens, reason: finish })) => {
+                        if finish != Finish::Stop {
+                            tracing::info!(session = %self.id, ?finish, "the model has not said all: its reply ends here");
+                        }
+                        return self.finish(tokens, asked).await;
+                    }
                     Some(Err(error)) => return Err(error.into()),
                     None => return Err(Broken::Empty),
                 },

@@ -16,7 +16,10 @@ pub struct Sessions {
     pub opened: Counter,
     /// Sessions that are open, all nodes together, when this one looked last.
     pub open: Gauge<i64, AtomicI64>,
+    /// Sessions that were not opened because the most are open.
+    pub refused: Counter,
     ended: Family<Why, Counter>,
+    appends_refused: Family<Why, Counter>,
     chunks: Family<Why, Counter>,
     parked: Counter,
     write_seconds: Histogram,
@@ -39,6 +42,14 @@ impl Sessions {
         let sessions = Self {
             opened: add(to, "sessions_opened", "Sessions opened on this node"),
             open: add(to, "sessions_open", "Sessions that are open, all nodes together, when this one looked last"),
+            refused: add(to, "sessions_refused", "Sessions not opened because there are SESSION_MAX_OPEN"),
+            appends_refused: add(
+                to,
+                "session_appends_refused",
+                "Batches not appended: no such session (unknown), not its producer (fenced), no more chunks taken (closed), \
+                 another last chunk (final_conflict, beyond_final), too far ahead (window), too many chunks or bytes \
+                 (too_many, too_large)",
+            ),
             ended: add(
                 to,
                 "sessions_ended",
@@ -70,6 +81,9 @@ impl Sessions {
         let reasons = Reason::ALL.map(Reason::name);
         known(&sessions.ended, &[State::Completed.name(), State::Cancelled.name()]);
         known(&sessions.ended, &reasons);
+        let refusals =
+            ["unknown", "fenced", "closed", "final_conflict", "beyond_final", "window", "too_many", "too_large"];
+        known(&sessions.appends_refused, &refusals);
         known(&sessions.chunks, &["accepted", "duplicate"]);
         known(&sessions.readers_ended, &["over", "bye", "expired", "client", "slow"]);
         sessions
@@ -79,6 +93,11 @@ impl Sessions {
     pub fn ended(&self, state: State, reason: Option<Reason>) {
         let reason = reason.map_or(state.name(), Reason::name);
         self.ended.get_or_create(&Why { reason }).inc();
+    }
+
+    /// A batch was not appended, for one of the reasons that the metric names.
+    pub fn append_refused(&self, reason: &'static str) {
+        self.appends_refused.get_or_create(&Why { reason }).inc();
     }
 
     /// A batch was appended.

@@ -187,7 +187,8 @@ impl Sessions {
         match opened {
             Opened::New { .. } => _ = METRICS.sessions.opened.inc(),
             Opened::Many => _ = METRICS.rate_limited.get_or_create(&Why { reason: "open_sessions" }).inc(),
-            Opened::There { .. } | Opened::Taken | Opened::Full => {}
+            Opened::Full => _ = METRICS.sessions.refused.inc(),
+            Opened::There { .. } | Opened::Taken => {}
         }
         Ok(opened)
     }
@@ -203,12 +204,15 @@ impl Sessions {
         batch: &Batch,
     ) -> Result<Result<Receipt, (NotAppended, u64)>, SessionError> {
         let appended = self.0.logs.append(id, token, batch).await?;
-        if let Ok(receipt) = &appended {
-            METRICS.sessions.appended(receipt);
-            if receipt.sealed {
-                crate::failpoint::pass("sealed");
-                drop(self.write_soon(id));
+        match &appended {
+            Ok(receipt) => {
+                METRICS.sessions.appended(receipt);
+                if receipt.sealed {
+                    crate::failpoint::pass("sealed");
+                    drop(self.write_soon(id));
+                }
             }
+            Err((why, _)) => METRICS.sessions.append_refused(why.name()),
         }
         Ok(appended)
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::support::{Figures, World, message, until};
 
 /// Every metric: its name as Prometheus stores it, its kind, and its labels.
-const ALL: [(&str, &str, &[&str]); 71] = [
+const ALL: [(&str, &str, &[&str]); 73] = [
     ("rowcast_accept_errors_total", "counter", &[]),
     ("rowcast_bell_reconnects_total", "counter", &[]),
     ("rowcast_bells_up", "gauge", &[]),
@@ -57,6 +57,7 @@ const ALL: [(&str, &str, &[&str]); 71] = [
     ("rowcast_ring_bytes", "gauge", &[]),
     ("rowcast_ring_changes", "gauge", &[]),
     ("rowcast_ring_seconds", "gauge", &[]),
+    ("rowcast_session_appends_refused_total", "counter", &["reason"]),
     ("rowcast_session_chunks_total", "counter", &["reason"]),
     ("rowcast_session_pages_total", "counter", &[]),
     ("rowcast_session_parked_total", "counter", &[]),
@@ -69,6 +70,7 @@ const ALL: [(&str, &str, &[&str]); 71] = [
     ("rowcast_sessions_ended_total", "counter", &["reason"]),
     ("rowcast_sessions_open", "gauge", &[]),
     ("rowcast_sessions_opened_total", "counter", &[]),
+    ("rowcast_sessions_refused_total", "counter", &[]),
     ("rowcast_slow_closes_total", "counter", &[]),
     ("rowcast_stage_seconds", "histogram", &["stage"]),
     ("rowcast_stale", "gauge", &["stage"]),

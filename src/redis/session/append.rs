@@ -45,6 +45,37 @@ pub enum NotAppended {
     TooLarge,
 }
 
+impl NotAppended {
+    const ALL: [Self; 8] = [
+        Self::Unknown,
+        Self::Fenced,
+        Self::Closed,
+        Self::FinalConflict,
+        Self::BeyondFinal,
+        Self::Window,
+        Self::TooMany,
+        Self::TooLarge,
+    ];
+
+    fn of(word: &str) -> Self {
+        Self::ALL.into_iter().find(|why| why.name() == word).unwrap_or(Self::Unknown)
+    }
+
+    /// The name, as the script and metrics have it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Fenced => "fenced",
+            Self::Closed => "closed",
+            Self::FinalConflict => "final_conflict",
+            Self::BeyondFinal => "beyond_final",
+            Self::Window => "window",
+            Self::TooMany => "too_many",
+            Self::TooLarge => "too_large",
+        }
+    }
+}
+
 impl Logs {
     /// Appends a batch: all of it, or nothing. Where nothing was, how many chunks are there without a hole, too.
     ///
@@ -75,7 +106,6 @@ impl Logs {
 fn receipt(answer: &[Value]) -> Result<Receipt, (NotAppended, u64)> {
     let text = |place: usize| answer.get(place).and_then(|value| from_redis_value_ref::<String>(value).ok());
     let number = |place: usize| text(place).and_then(|text| text.parse().ok()).unwrap_or_default();
-    let refused = |why| Err((why, number(1)));
     match text(0).as_deref() {
         Some("ok") => {
             let state = text(1).unwrap_or_default();
@@ -88,13 +118,6 @@ fn receipt(answer: &[Value]) -> Result<Receipt, (NotAppended, u64)> {
                 parked: number(5),
             })
         }
-        Some("fenced") => refused(NotAppended::Fenced),
-        Some("closed") => refused(NotAppended::Closed),
-        Some("final_conflict") => refused(NotAppended::FinalConflict),
-        Some("beyond_final") => refused(NotAppended::BeyondFinal),
-        Some("window") => refused(NotAppended::Window),
-        Some("too_many") => refused(NotAppended::TooMany),
-        Some("too_large") => refused(NotAppended::TooLarge),
-        _ => refused(NotAppended::Unknown),
+        word => Err((NotAppended::of(word.unwrap_or_default()), number(1))),
     }
 }

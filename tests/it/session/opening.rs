@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{append, at, batch, cancel, look, new, of_sender, opened};
 use crate::{
     problems::assert_problem,
-    support::{Answer, Node, SENDER, World, until},
+    support::{Answer, Figures, Node, SENDER, World, until},
 };
 
 fn time(of: &Value) -> DateTime<Utc> {
@@ -130,6 +130,11 @@ async fn there_are_so_many_open_sessions_at_most() {
     assert_eq!(node.post("/session", &same).await.status, StatusCode::OK, "it is open already");
     cancel(&node, &session, "").await;
     opened(&node).await;
+    let figures = Figures::of(&node).await;
+    assert_eq!(
+        [figures.one("rowcast_sessions_opened_total"), figures.one("rowcast_sessions_refused_total")],
+        [2.0, 1.0]
+    );
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{NOWHERE, append, append_by, at, batch, cancel, follow, last_batch, look, of_sender, opened};
 use crate::{
     problems::assert_problem,
-    support::{Answer, Link, Node, World, until},
+    support::{Answer, Figures, Link, Node, World, until},
 };
 
 /// Small bounds, each within reach.
@@ -55,6 +55,10 @@ async fn what_is_refused_is_refused_as_a_whole_and_says_why() {
     cancel(&node, &session, "?keep=false").await;
     let answer = append(&node, &session, &batch(&[(8, "")])).await;
     assert_eq!((answer.status.as_u16(), &answer.body["reason"]), (409, &json!("closed")));
+    let figures = Figures::of(&node).await;
+    let counted = |reason| figures.get("rowcast_session_appends_refused_total", &[("reason", reason)]);
+    let all = ["unknown", "fenced", "closed", "final_conflict", "beyond_final", "window", "too_many", "too_large"];
+    assert_eq!(all.map(|reason| counted(reason).unwrap()), [0.0, 0.0, 1.0, 3.0, 1.0, 1.0, 2.0, 1.0]);
 }
 
 #[tokio::test]
