@@ -36,10 +36,11 @@ pub enum Away {
 }
 
 impl Away {
-    /// Whether Redis has answered, and refuses just this: its memory is full, or a script has failed. All else it does
-    /// as before; who brings it nothing, and only asks, must not be held back by who does.
-    fn is_refusal(&self) -> bool {
-        matches!(self, Self::Redis(RedisError(error)) if matches!(error.code(), Some("OOM" | "ERR")))
+    /// Whether Redis has answered, and refuses just this: its memory is full, a script has failed, or somebody has put
+    /// something else under that key. All else it does as before; who brings it nothing, and only asks, must not be held
+    /// back by who does.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Redis(RedisError(error)) if matches!(error.code(), Some("OOM" | "ERR" | "WRONGTYPE")))
     }
 }
 

@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use super::{Sessions, Step};
 use crate::{metrics::METRICS, redis::Away};
 
@@ -29,21 +31,34 @@ impl Sessions {
         loop {
             let (due, open) = self.0.logs.due(TOGETHER).await?;
             METRICS.sessions.open.set(i64::try_from(open).unwrap_or(i64::MAX));
+            let mut refused = false;
             for id in &due {
-                match self.0.logs.reap(*id, false).await? {
-                    Step::Sealed => drop(self.write_soon(*id)),
-                    Step::Over { state, now: true } => {
-                        let reason = self.0.logs.look(*id).await?.and_then(|session| session.reason);
-                        self.over(state, true, reason);
+                match self.reap_one(*id).await {
+                    // It is found first each time, and must not hold up all others.
+                    Err(error) if error.is_refusal() => {
+                        tracing::warn!(session = %id, %error, "a session cannot be judged");
+                        refused = true;
                     }
-                    Step::Over { .. } | Step::Gone | Step::Open(_) => {}
+                    reaped => reaped?,
                 }
             }
-            if due.len() < TOGETHER.unsigned_abs() {
+            if refused || due.len() < TOGETHER.unsigned_abs() {
                 return Ok(());
             }
             // Others may have as many; they are not to wait for all of ours.
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
+    }
+
+    async fn reap_one(&self, id: Uuid) -> Result<(), Away> {
+        match self.0.logs.reap(id, false).await? {
+            Step::Sealed => drop(self.write_soon(id)),
+            Step::Over { state, now: true } => {
+                let reason = self.0.logs.look(id).await?.and_then(|session| session.reason);
+                self.over(state, true, reason);
+            }
+            Step::Over { .. } | Step::Gone | Step::Open(_) => {}
+        }
+        Ok(())
     }
 }

@@ -5,7 +5,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{append, at, batch, cancel, look, new, of_sender, opened};
+use super::{NOWHERE, append, at, batch, cancel, look, new, of_sender, opened};
 use crate::{
     problems::assert_problem,
     support::{Answer, Figures, Node, SENDER, World, until},
@@ -148,6 +148,21 @@ async fn a_session_whose_producer_is_silent_fails_and_says_why() {
     let answer = node.send(Method::POST, &at(&session, "/producer"), None).await;
     assert_problem("a producer of a session that is over", &answer, 409, "");
     assert_eq!((&answer.body["reason"], &answer.body["head"]), (&json!("closed"), &json!(-1)));
+}
+
+#[tokio::test]
+async fn what_somebody_else_has_put_in_the_place_of_a_session_holds_up_no_other() {
+    let world = World::new().await;
+    let mut redis = redis::Client::open(&*world.redis_url).unwrap().get_multiplexed_async_connection().await.unwrap();
+    let foreign = format!("{}session:{{{NOWHERE}}}", world.prefix);
+    redis::AsyncCommands::set::<_, _, ()>(&mut redis, foreign, "no hash").await.unwrap();
+    // It is due before all others, always.
+    let open = format!("{}sessions", world.prefix);
+    redis::AsyncCommands::zadd::<_, _, _, ()>(&mut redis, open, NOWHERE, 0).await.unwrap();
+    let times = [("SESSION_IDLE_TIMEOUT", "100ms"), ("SESSION_REAP_INTERVAL", "50ms"), ("LOG", "error")];
+    let node = world.node_with(&times).await;
+    let session = opened(&node).await;
+    until("the session has failed", async || look(&node, &session).await["state"] == "failed").await;
 }
 
 #[tokio::test]
