@@ -11,7 +11,7 @@ use poem::{
 use poem_openapi::{
     ApiResponse, Enum, Object, OpenApi,
     payload::Payload,
-    registry::{MetaMediaType, MetaResponse, MetaResponses, Registry},
+    registry::{MetaMediaType, MetaResponses, Registry},
     types::Type,
 };
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,7 @@ use super::{
     problem::ApiError,
     rights,
     session::{Following, Refusal, SessionApi, producer, too_many},
+    stream::answer,
     wire::{Wire, check},
 };
 use crate::{
@@ -239,18 +240,11 @@ impl ApiResponse for Chatted {
     fn meta() -> MetaResponses {
         let json =
             || MetaMediaType { content_type: Wire::<ChatAccepted>::CONTENT_TYPE, schema: ChatAccepted::schema_ref() };
-        let of = |status, description, content| MetaResponse {
-            description,
-            status: Some(status),
-            status_range: None,
-            content,
-            headers: vec![],
-        };
         let there = "With `Accept: text/event-stream`, the events of the session, as `/session/{id}/stream` has them. Else \
                      the model was asked before, under this `session_id`: nothing is said again.";
-        let accepted = of(202, "The model is asked: follow the session.", vec![json()]);
+        let accepted = answer(202, "The model is asked: follow the session.", vec![json()]);
         let events = Following::meta().responses.into_iter().flat_map(|response| response.content);
-        MetaResponses { responses: vec![accepted, of(200, there, std::iter::once(json()).chain(events).collect())] }
+        MetaResponses { responses: vec![accepted, answer(200, there, std::iter::once(json()).chain(events).collect())] }
     }
 
     fn register(registry: &mut Registry) {

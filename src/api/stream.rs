@@ -70,15 +70,18 @@ impl IntoResponse for EventStream {
     }
 }
 
+/// An answer as the document tells it, without headers of its own.
+pub(super) fn answer(status: u16, description: &'static str, content: Vec<MetaMediaType>) -> MetaResponse {
+    MetaResponse { description, status: Some(status), status_range: None, content, headers: Vec::new() }
+}
+
 impl ApiResponse for EventStream {
     fn meta() -> MetaResponses {
         let content = vec![MetaMediaType { content_type: Self::CONTENT_TYPE, schema: Self::schema_ref() }];
         let description = "Server-sent events without an `event:` field; the schema is that of one event's `data:`. \
             Changes carry an `id:`. Comment lines come while nothing happens. Streams may end at any time: connect \
             again with the last `id:`.";
-        let headers = vec![];
-        let ok = MetaResponse { description, status: Some(200), status_range: None, content, headers };
-        MetaResponses { responses: vec![ok] }
+        MetaResponses { responses: vec![answer(200, description, content)] }
     }
 
     fn register(registry: &mut Registry) {

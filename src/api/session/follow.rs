@@ -5,12 +5,17 @@ use poem::{IntoResponse, Response, http::StatusCode};
 use poem_openapi::{
     ApiResponse,
     payload::Payload,
-    registry::{MetaMediaType, MetaResponse, MetaResponses, Registry},
+    registry::{MetaMediaType, MetaResponses, Registry},
     types::Type,
 };
 
 use super::events::SessionEvent;
-use crate::{api::stream::EventStream, edge::Offer, limit::Place, session::Followed};
+use crate::{
+    api::stream::{EventStream, answer},
+    edge::Offer,
+    limit::Place,
+    session::Followed,
+};
 
 /// What follows.
 pub(in crate::api) enum Following {
@@ -49,15 +54,8 @@ impl ApiResponse for Following {
             `session_failed` and `session_cancelled` ends the session; its `id:` is `end`. A session that is over has \
             that one event. `ping` comes while nothing happens. Streams may end at any time before: connect again with \
             the last `id:`.";
-        let of = |status, description, content| MetaResponse {
-            description,
-            status: Some(status),
-            status_range: None,
-            content,
-            headers: vec![],
-        };
         let seen = "The session is over, and `end` was the last event that was seen: there is nothing more.";
-        MetaResponses { responses: vec![of(200, description, content), of(204, seen, vec![])] }
+        MetaResponses { responses: vec![answer(200, description, content), answer(204, seen, vec![])] }
     }
 
     fn register(registry: &mut Registry) {
