@@ -34,8 +34,8 @@ pub use problem::{FieldError, Problem};
 pub use session::{Refusal, SessionEvent, SessionLimits};
 
 use crate::{
-    chat::Chat, health::Health, hub::Hub, idempotency::Once, limit::Streams, message::Limits, session::Sessions,
-    store::Store,
+    chat::Chat, health::Health, hub::Hub, idempotency::Once, limit::Streams, message::Limits, presence::Presence,
+    session::Sessions, store::Store,
 };
 
 /// What every answer depends on.
@@ -65,6 +65,8 @@ pub struct Parts {
     pub body_timeout: Duration,
     /// Where messages are posted with keys.
     pub once: Once,
+    /// Who is in which room.
+    pub presence: Presence,
     /// How many streams each caller may have open.
     pub streams: Streams,
     /// Who is let in.

@@ -10,6 +10,7 @@ mod http;
 mod identity;
 mod limits;
 mod log;
+mod presence;
 mod sessions;
 mod streams;
 mod traces;
@@ -28,6 +29,7 @@ pub use identity::{IdentitySettings, Secret};
 pub(crate) use identity::{pattern, secret};
 pub use limits::LimitSettings;
 pub use log::{LogFormat, LogSettings};
+pub use presence::PresenceSettings;
 pub use sessions::SessionSettings;
 pub use streams::StreamSettings;
 pub use traces::TraceSettings;
@@ -89,6 +91,9 @@ pub struct Settings {
     /// What sessions may be.
     #[command(flatten)]
     pub sessions: SessionSettings,
+    /// Who is there, in each room.
+    #[command(flatten)]
+    pub presence: PresenceSettings,
     /// Which model writes replies.
     #[command(flatten)]
     pub chat: ChatSettings,

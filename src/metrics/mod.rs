@@ -10,6 +10,7 @@
 mod chat;
 mod feed;
 mod http;
+mod presence;
 mod process;
 mod readings;
 mod sessions;
@@ -30,6 +31,7 @@ use prometheus_client::{
 pub use chat::Chat;
 pub use feed::{Feed, Posts, Stage};
 pub use http::Http;
+pub use presence::Presence;
 pub use process::Process;
 pub use readings::Readings;
 pub use sessions::Sessions;
@@ -65,6 +67,8 @@ pub struct Metrics {
     pub streams: Streams,
     /// Sessions.
     pub sessions: Sessions,
+    /// Who is in which room.
+    pub presence: Presence,
     /// Replies of the model.
     pub chat: Chat,
     /// Changes on their way.
@@ -95,6 +99,7 @@ impl Metrics {
             http: Http::new(&mut to),
             streams: Streams::new(&mut to),
             sessions: Sessions::new(&mut to),
+            presence: Presence::new(&mut to),
             chat: Chat::new(&mut to),
             feed: Feed::new(&mut to),
             posts: Posts::new(&mut to),
