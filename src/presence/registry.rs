@@ -86,16 +86,19 @@ impl Registry {
         self.tidy(name);
     }
 
-    /// All connections end.
+    /// All connections end. Whatever was under way is given up: it has to be told again.
     pub(super) fn go_all(&mut self, until: Instant) {
-        let here = |(name, room): (&Arc<str>, &Room)| {
-            let here = room.connections.iter().filter(|(_, one)| one.until.is_none()).map(|(number, _)| *number);
-            (Arc::clone(name), here.collect::<Vec<_>>())
-        };
-        let all: Vec<_> = self.rooms.iter().map(here).collect();
-        for (name, numbers) in all {
-            numbers.into_iter().for_each(|number| self.go(&name, number, until));
+        self.queue.clear();
+        for (name, room) in &mut self.rooms {
+            room.connections.retain(|_, connection| connection.told);
+            for (number, connection) in &mut room.connections {
+                connection.until.get_or_insert(until);
+                room.untold.insert(*number);
+            }
+            room.queued = true;
+            self.queue.push_back(Arc::clone(name));
         }
+        self.here = 0;
     }
 
     /// It is to be told again who is in the rooms of this part.
@@ -112,19 +115,16 @@ impl Registry {
 
     /// What is to be told next. Nothing else of that room is, until it is [done](Self::done).
     pub(super) fn take(&mut self, ttl: Duration) -> Option<Batch> {
-        let name = self.queue.pop_front()?;
-        let (room, now) = (self.rooms.get_mut(&name)?, Instant::now());
-        let (mut entries, mut was) = (Vec::new(), Vec::new());
-        while was.len() < TOGETHER
-            && let Some(number) = room.untold.pop_first()
-        {
-            let Some(connection) = room.connections.get_mut(&number) else { continue };
-            connection.told = true;
-            was.push((number, connection.until));
-            let keep = connection.until.map_or(ttl, |until| until.saturating_duration_since(now));
-            entries.push(Entry { connection: number, user: Arc::clone(&connection.user), keep });
+        while let Some(name) = self.queue.pop_front() {
+            let Some(room) = self.rooms.get_mut(&name) else { continue };
+            let (entries, was) = room.take(ttl);
+            if !was.is_empty() {
+                return Some(Batch { room: name, entries, was });
+            }
+            room.queued = false;
+            self.tidy(&name);
         }
-        Some(Batch { room: name, entries, was })
+        None
     }
 
     /// A batch was told, or has to be told again.
@@ -169,5 +169,20 @@ impl Room {
     fn new() -> Self {
         let part = fastrand::usize(..PARTS);
         Self { connections: HashMap::new(), untold: BTreeSet::new(), queued: false, part }
+    }
+
+    /// The next that are to be told of, and how they are now.
+    fn take(&mut self, ttl: Duration) -> (Vec<Entry>, Vec<(u64, Option<Instant>)>) {
+        let (now, mut entries, mut was) = (Instant::now(), Vec::new(), Vec::new());
+        while was.len() < TOGETHER
+            && let Some(number) = self.untold.pop_first()
+        {
+            let Some(connection) = self.connections.get_mut(&number) else { continue };
+            connection.told = true;
+            was.push((number, connection.until));
+            let keep = connection.until.map_or(ttl, |until| until.saturating_duration_since(now));
+            entries.push(Entry { connection: number, user: Arc::clone(&connection.user), keep });
+        }
+        (entries, was)
     }
 }

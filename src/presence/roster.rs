@@ -102,8 +102,11 @@ impl Roster {
     fn judge(&mut self, reading: &Reading, settle: Duration) {
         let now = Instant::now();
         let other = self.era != reading.era;
-        if std::mem::take(&mut self.missed) || other {
-            self.era.clone_from(&reading.era);
+        self.era.clone_from(&reading.era);
+        if matches!(self.known, Known::Nothing) {
+            // Nobody is missed.
+            self.missed = false;
+        } else if std::mem::take(&mut self.missed) || other {
             let rest = if other { settle.saturating_sub(reading.age) } else { settle };
             self.doubt = self.doubt.max(Some(now + rest));
             if let Known::Users { users, doubtful } = &mut self.known {

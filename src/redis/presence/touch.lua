@@ -27,7 +27,7 @@ end
 local function go(connection)
     if redis.call('ZSCORE', connections, connection) then
         local user = user_of(connection)
-        if tonumber(redis.call('HGET', users, user)) > 1 then
+        if tonumber(redis.call('HGET', users, user) or 0) > 1 then
             redis.call('HINCRBY', users, user, -1)
         else
             redis.call('HDEL', users, user)

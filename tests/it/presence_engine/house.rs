@@ -8,7 +8,7 @@ use std::{
 
 use redis::aio::MultiplexedConnection;
 use rowcast::{
-    presence::{Options, Presence, Told, Watch, What},
+    presence::{Here, Options, Presence, Told, Watch, What},
     redis::{Redis, bells::Bells},
 };
 use tempfile::TempDir;
@@ -84,12 +84,29 @@ impl House {
         nodes.try_into().ok().unwrap()
     }
 
-    /// The keys that are there, but for the era, without the prefix.
+    /// The keys that are there, without the prefix.
     pub async fn keys(&self) -> BTreeSet<String> {
         let all = format!("{}presence*", self.prefix);
         let keys: Vec<String> = redis::cmd("KEYS").arg(all).query_async(&mut self.redis.clone()).await.unwrap();
-        let bare = keys.into_iter().map(|key| key.strip_prefix(&self.prefix).unwrap().to_owned());
-        bare.filter(|key| key != "presence:era").collect()
+        keys.into_iter().map(|key| key.strip_prefix(&self.prefix).unwrap().to_owned()).collect()
+    }
+}
+
+impl House {
+    /// Asks Redis, whatever it says.
+    pub async fn ask<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
+        redis::cmd(words[0]).arg(&words[1..]).query_async(&mut self.redis.clone()).await.unwrap()
+    }
+
+    /// Waits until everybody's time is over in a room, and nobody is heard of.
+    pub async fn forgotten(&self, room: &str) {
+        let (key, era) = (format!("{}presence:{{{room}}}", self.prefix), format!("{}presence:era", self.prefix));
+        until("all times are over", async || {
+            let (seconds, micros): (u64, u64) = self.ask(&["TIME"]).await;
+            let now = (seconds * 1000 + micros / 1000).to_string();
+            self.ask::<u64>(&["ZCOUNT", &key, &now, "+inf"]).await + self.ask::<u64>(&["EXISTS", &era]).await == 0
+        })
+        .await;
     }
 }
 
@@ -100,6 +117,13 @@ pub async fn connection(url: &str) -> MultiplexedConnection {
 impl Node {
     pub fn watch(&self, room: &str) -> Watcher {
         Watcher::of(self.presence.watch(room))
+    }
+
+    /// A user comes, and a watcher is told so.
+    pub async fn seen(&self, room: &str, user: &str, watcher: &mut Watcher) -> Here {
+        let here = self.presence.enter(room, user);
+        watcher.is_told(joined(user, watcher.count + 1)).await;
+        here
     }
 
     /// It dies without a word.
