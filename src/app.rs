@@ -59,7 +59,8 @@ impl Node {
         let replies = settings.chat.options(settings.sessions.limits().chunk_bytes);
         let chat = Chat::new(Model::new(settings.chat.model())?, sessions.clone(), store.clone(), replies);
         let (hub_in, leading) = (intake.status(), relay.status());
-        let health = Health::new(store.clone(), hub.clone(), sessions.clone(), chat.clone(), hub_in, leading);
+        let health =
+            Health::new(store.clone(), hub.clone(), sessions.clone(), presence.clone(), chat.clone(), hub_in, leading);
         Ok(Self { store, redis, line, bells, hub, intake, relay, sessions, presence, chat, health, auth })
     }
 

@@ -25,12 +25,14 @@ use crate::{
     hub::Hub,
     intake,
     metrics::{METRICS, Process},
+    presence::{self, Presence},
     relay,
     session::{self, Sessions},
     store::{Held, Pool, Store, Vitals},
 };
 pub use report::{
-    BusPart, ChatPart, HubPart, LogPart, PoolPart, PostgresPart, ProcessPart, RelayPart, Report, SessionsPart,
+    BusPart, ChatPart, HubPart, LogPart, PoolPart, PostgresPart, PresencePart, ProcessPart, RelayPart, Report,
+    SessionsPart,
 };
 use stage::Signs;
 pub use stage::Verdict;
@@ -47,6 +49,7 @@ pub struct Health {
     store: Store,
     hub: Hub,
     sessions: Sessions,
+    presence: Presence,
     chat: Chat,
     intake: watch::Receiver<intake::Status>,
     relay: watch::Receiver<relay::Status>,
@@ -62,6 +65,7 @@ impl Health {
         store: Store,
         hub: Hub,
         sessions: Sessions,
+        presence: Presence,
         chat: Chat,
         intake: watch::Receiver<intake::Status>,
         relay: watch::Receiver<relay::Status>,
@@ -70,6 +74,7 @@ impl Health {
             store,
             hub,
             sessions,
+            presence,
             chat,
             intake,
             relay,
@@ -120,6 +125,7 @@ impl Health {
             hub: self.hub(),
             relay: self.relay(vitals),
             sessions: self.sessions(),
+            presence: self.presence(),
             chat: self.chat(),
             process: process.into(),
         }
@@ -151,6 +157,12 @@ impl Health {
         let session::Stats { open, followed, readers, bells } = self.sessions.stats();
         let node = self.sessions.node().to_owned();
         SessionsPart { node, open, followed: followed as u64, readers: readers as u64, bells }
+    }
+
+    fn presence(&self) -> PresencePart {
+        let presence::Stats { here, untold, watched, watchers } = self.presence.stats();
+        let [here, untold, rooms, watchers] = [here, untold, watched, watchers].map(|count| count as u64);
+        PresencePart { here, untold, rooms, watchers }
     }
 
     fn chat(&self) -> ChatPart {

@@ -10,7 +10,7 @@ use super::{Health, process, stage::stale};
 use crate::{
     hub,
     metrics::{Process, Readings},
-    relay,
+    presence, relay,
     store::{Usage, Vitals},
 };
 
@@ -28,6 +28,7 @@ impl Health {
         self.read_verdict(to, vitals.clone());
         self.read_intake(to);
         read_hub(to, &self.hub.stats());
+        read_presence(to, self.presence.stats());
         read_relay(to, *self.relay.borrow(), vitals.as_ref());
         read_log(to, vitals.as_ref());
         read_usage(to, usage);
@@ -45,11 +46,7 @@ impl Health {
         let canary = intake.canary.map(|at| at.elapsed().as_secs_f64());
         to.gauge("bus_up", "1 if changes come over Redis; if not, they are read from the log", one_if(intake.up));
         let bells = one_if(self.sessions.stats().bells);
-        to.gauge(
-            "bells_up",
-            "1 if the bells of sessions can be heard; if 0, sessions are looked at now and then",
-            bells,
-        );
+        to.gauge("bells_up", "1 if bells can be heard; if 0, sessions and rooms are looked at now and then", bells);
         to.gauge("canary_seconds", "Age of the last new canary that came over Redis; one comes every second", canary);
         to.gauge("hub_behind", "1 if the hub may lack changes that the log has", one_if(intake.behind));
         let proved = intake.proved.elapsed().as_secs_f64();
@@ -73,6 +70,14 @@ fn read_hub(to: &mut Readings, hub: &hub::Stats) {
     to.gauge("ring_seconds", "Age of the oldest change in the ring", hub.ring_oldest.map(age));
     to.counter("page_reads", "Readings of the log for streams that are behind the ring", hub.page_reads);
     to.counter("pages", "Pages of the log handed to streams; one reading serves all who need it", hub.pages);
+}
+
+fn read_presence(to: &mut Readings, presence: presence::Stats) {
+    let presence::Stats { here, untold, watched, watchers } = presence;
+    to.gauge("presence_here", "Connections that are in a room, each once for each room", here as f64);
+    to.gauge("presence_untold", "Those of which Redis has yet to be told how they are", untold as f64);
+    to.gauge("presence_rooms", "Rooms whose presence is watched", watched as f64);
+    to.gauge("presence_watchers", "Their watchers", watchers as f64);
 }
 
 fn read_relay(to: &mut Readings, relay: relay::Status, vitals: Option<&Vitals>) {

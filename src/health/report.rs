@@ -30,6 +30,8 @@ pub struct Report {
     pub relay: RelayPart,
     /// Replies that are still being written.
     pub sessions: SessionsPart,
+    /// Who is in which room.
+    pub presence: PresencePart,
     /// The model that replies.
     pub chat: ChatPart,
     /// The process.
@@ -76,8 +78,21 @@ pub struct SessionsPart {
     pub followed: u64,
     /// Their readers.
     pub readers: u64,
-    /// Whether the bells of sessions can be heard; if not, sessions are looked at now and then.
+    /// Whether bells can be heard; if not, sessions, and rooms that are watched, are looked at now and then.
     pub bells: bool,
+}
+
+/// Who is in which room.
+#[derive(Debug, Clone, Serialize, Object)]
+pub struct PresencePart {
+    /// Connections of this node that are in a room, each once for each room.
+    pub here: u64,
+    /// Those of which Redis has yet to be told how they are.
+    pub untold: u64,
+    /// Rooms that are watched on this node.
+    pub rooms: u64,
+    /// Their watchers.
+    pub watchers: u64,
 }
 
 /// The model that replies.

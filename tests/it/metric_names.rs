@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::support::{Figures, World, message, until};
 
 /// Every metric: its name as Prometheus stores it, its kind, and its labels.
-const ALL: [(&str, &str, &[&str]); 73] = [
+const ALL: [(&str, &str, &[&str]); 82] = [
     ("rowcast_accept_errors_total", "counter", &[]),
     ("rowcast_bell_reconnects_total", "counter", &[]),
     ("rowcast_bells_up", "gauge", &[]),
@@ -41,6 +41,15 @@ const ALL: [(&str, &str, &[&str]); 73] = [
     ("rowcast_post_group_size", "histogram", &[]),
     ("rowcast_posts_refused_total", "counter", &[]),
     ("rowcast_posts_waiting", "gauge", &[]),
+    ("rowcast_presence_behind_total", "counter", &[]),
+    ("rowcast_presence_expired_total", "counter", &[]),
+    ("rowcast_presence_failed_total", "counter", &[]),
+    ("rowcast_presence_here", "gauge", &[]),
+    ("rowcast_presence_reads_total", "counter", &[]),
+    ("rowcast_presence_rooms", "gauge", &[]),
+    ("rowcast_presence_told_total", "counter", &["reason"]),
+    ("rowcast_presence_untold", "gauge", &[]),
+    ("rowcast_presence_watchers", "gauge", &[]),
     ("rowcast_process_cpu_seconds_total", "counter", &[]),
     ("rowcast_process_resident_bytes", "gauge", &[]),
     ("rowcast_rate_limited_total", "counter", &["reason"]),
