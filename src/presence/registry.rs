@@ -34,8 +34,9 @@ pub(super) struct Registry {
 
 struct Room {
     connections: HashMap<u64, Connection>,
-    /// Connections of which Redis has yet to be told how they are now.
+    /// Connections of which Redis has yet to be told how they are now, and those of which it is just told.
     untold: BTreeSet<u64>,
+    under_way: BTreeSet<u64>,
     /// It is in the queue, or a batch of it is under way.
     queued: bool,
     part: usize,
@@ -96,6 +97,7 @@ impl Registry {
                 room.untold.insert(*number);
             }
             room.queued = true;
+            room.under_way.clear();
             self.queue.push_back(Arc::clone(name));
         }
         self.here = 0;
@@ -131,6 +133,7 @@ impl Registry {
     pub(super) fn done(&mut self, batch: Batch, told: bool) {
         let Some(room) = self.rooms.get_mut(&batch.room) else { return };
         room.queued = false;
+        room.under_way.clear();
         for (number, was) in batch.was {
             if !told {
                 room.untold.insert(number);
@@ -146,7 +149,7 @@ impl Registry {
 
     /// How many connections are here, and of how many Redis has yet to be told.
     pub(super) fn sizes(&self) -> (usize, usize) {
-        (self.here, self.rooms.values().map(|room| room.untold.len()).sum())
+        (self.here, self.rooms.values().map(|room| room.untold.union(&room.under_way).count()).sum())
     }
 
     fn enqueue(&mut self, name: &Arc<str>) {
@@ -167,8 +170,8 @@ impl Registry {
 
 impl Room {
     fn new() -> Self {
-        let part = fastrand::usize(..PARTS);
-        Self { connections: HashMap::new(), untold: BTreeSet::new(), queued: false, part }
+        let (untold, under_way, part) = (BTreeSet::new(), BTreeSet::new(), fastrand::usize(..PARTS));
+        Self { connections: HashMap::new(), untold, under_way, queued: false, part }
     }
 
     /// The next that are to be told of, and how they are now.
@@ -183,6 +186,7 @@ impl Room {
             let keep = connection.until.map_or(ttl, |until| until.saturating_duration_since(now));
             entries.push(Entry { connection: number, user: Arc::clone(&connection.user), keep });
         }
+        self.under_way.extend(was.iter().map(|(number, _)| *number));
         (entries, was)
     }
 }

@@ -55,7 +55,7 @@ impl Rooms {
         let mut answer = answer.into_iter();
         let mut next = || answer.next().unwrap_or_default();
         let (era, age, count) = (next(), next(), next().parse().unwrap_or_default());
-        let age = Duration::from_millis(age.parse().unwrap_or_default());
+        let age = Duration::from_micros(age.parse().unwrap_or_default());
         Ok(Reading { era, age, count, users: (count <= most).then(|| answer.collect()) })
     }
 

@@ -23,7 +23,6 @@ local function stay(connection, milliseconds)
     end
 end
 
--- Where memory is full nothing grows, not even a number: so what may be refused comes first.
 local function go(connection)
     if redis.call('ZSCORE', connections, connection) then
         local user = user_of(connection)

@@ -98,13 +98,20 @@ impl House {
         redis::cmd(words[0]).arg(&words[1..]).query_async(&mut self.redis.clone()).await.unwrap()
     }
 
-    /// Waits until everybody's time is over in a room, and nobody is heard of.
+    /// Waits until everybody's time is over in a room, and Redis has not been reached for long.
     pub async fn forgotten(&self, room: &str) {
-        let (key, era) = (format!("{}presence:{{{room}}}", self.prefix), format!("{}presence:era", self.prefix));
-        until("all times are over", async || {
+        self.forgotten_but(room, 0).await;
+        let era = format!("{}presence:era", self.prefix);
+        until("the era is over", async || self.ask::<u64>(&["EXISTS", &era]).await == 0).await;
+    }
+
+    /// Waits until the time of all but so many connections is over in a room.
+    pub async fn forgotten_but(&self, room: &str, count: u64) {
+        let key = format!("{}presence:{{{room}}}", self.prefix);
+        until("their time is over", async || {
             let (seconds, micros): (u64, u64) = self.ask(&["TIME"]).await;
             let now = (seconds * 1000 + micros / 1000).to_string();
-            self.ask::<u64>(&["ZCOUNT", &key, &now, "+inf"]).await + self.ask::<u64>(&["EXISTS", &era]).await == 0
+            self.ask::<u64>(&["ZCOUNT", &key, &format!("({now}"), "+inf"]).await == count
         })
         .await;
     }
@@ -249,6 +256,11 @@ pub fn left(user: &str, count: u64) -> What {
 
 /// Waits until these are listed, with their connections, and no others.
 pub async fn until_listed(node: &Node, room: &str, users: &[(&str, u64)]) {
-    let users = users.iter().map(|(user, connections)| ((*user).to_owned(), *connections)).collect();
-    until("they are listed", async || node.list(room).await == users).await;
+    let users: Vec<_> = users.iter().map(|(user, connections)| ((*user).to_owned(), *connections)).collect();
+    until("they are listed", async || {
+        // It may be away.
+        let Ok(listed) = node.presence.list(room, None, 1000).await else { return false };
+        listed.users.into_iter().map(|user| (user.user_id, user.connections)).eq(users.iter().cloned())
+    })
+    .await;
 }
