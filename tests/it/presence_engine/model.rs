@@ -147,8 +147,8 @@ impl Play {
     /// Nothing more is done: all watchers come to know who is there.
     async fn rest(&mut self) {
         for node in &self.nodes {
-            for room in 0..ROOMS.len() {
-                self.watchers.push((0, room, node.watch(ROOMS[room])));
+            for (room, name) in ROOMS.iter().enumerate() {
+                self.watchers.push((0, room, node.watch(name)));
             }
         }
         for (_, room, watcher) in &mut self.watchers {
