@@ -22,7 +22,10 @@ async fn messages_by_another_name_are_messages() {
     let all = same("/api/messages?room=other&sender_id=x&x&=&&limit=100", "/message?limit=100").await;
     assert_eq!(all["messages"].as_array().unwrap().len(), 8);
     let figures = Figures::of(&node).await;
-    assert!(figures.get("rowcast_http_requests_total", &[("method", "GET"), ("route", "/message"), ("status", "200")]) > Some(7.0));
+    assert!(
+        figures.get("rowcast_http_requests_total", &[("method", "GET"), ("route", "/message"), ("status", "200")])
+            > Some(7.0)
+    );
     assert!(!figures.text.contains("/api/"));
 }
 

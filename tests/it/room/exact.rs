@@ -113,7 +113,8 @@ async fn counts_are_exact_at_every_instant_whatever_writers_do() {
     assert_eq!(wrong(&world.pool).await, [] as [String; 0]);
     // At rest the table alone has them, and no room without messages.
     folded(&world).await;
-    let apart = "select count(*) from feed.room full join (select room, count(*) as messages from messages group by room) m
+    let apart =
+        "select count(*) from feed.room full join (select room, count(*) as messages from messages group by room) m
         on m.room = feed.room.room where m.messages is distinct from feed.room.messages";
     assert_eq!(world.number(apart).await, 0);
     let told: i64 = rooms(&page(&one, "").await).iter().map(|(_, messages)| messages).sum();

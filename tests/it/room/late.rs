@@ -17,7 +17,10 @@ async fn others(world: &World, node: &Node, count: usize) {
         stream.next().await;
     }
     folded(world).await;
-    until("the log is trimmed", async || world.number("select count(*) from feed.log where room = 'others'").await <= 5).await;
+    until("the log is trimmed", async || {
+        world.number("select count(*) from feed.log where room = 'others'").await <= 5
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -81,7 +84,12 @@ async fn a_truncation_empties_all_rooms_but_not_what_its_own_transaction_adds_af
         let mut truncating = session.begin().await.unwrap();
         truncating.execute("select pg_current_xact_id()").await.unwrap();
         world.sql(&fill("c", 4)).await;
-        let statements = [fill("b", 1), "truncate messages;".to_owned(), fill("a", 2), "delete from messages where content = '1';".to_owned()];
+        let statements = [
+            fill("b", 1),
+            "truncate messages;".to_owned(),
+            fill("a", 2),
+            "delete from messages where content = '1';".to_owned(),
+        ];
         truncating.execute(AssertSqlSafe(statements.concat())).await.unwrap();
         truncating.commit().await.unwrap();
         assert_eq!(rooms(&page(&node, "").await), [("a", 1)]);

@@ -62,7 +62,11 @@ async fn twenty_rooms_are_a_page() {
 #[tokio::test]
 async fn a_prefix_chooses_rooms_by_the_beginning_of_their_names() {
     let (world, node) = World::with_node().await;
-    world.sql(&["team", "team-", "team-1", "team-z@", "teal", "teams", "tea", "u", "team_1"].map(|r| fill(r, 1)).concat()).await;
+    world
+        .sql(
+            &["team", "team-", "team-1", "team-z@", "teal", "teams", "tea", "u", "team_1"].map(|r| fill(r, 1)).concat(),
+        )
+        .await;
     for counted in [false, true] {
         if counted {
             folded(&world).await;
@@ -84,11 +88,15 @@ async fn writers_do_not_disturb_who_is_reading_pages() {
     let writer = tokio::spawn(async move {
         for n in 0_u64.. {
             let room = format!("stays-{}-{}", 100 + n * 7 % 60, n % 5);
-            let come = sqlx::query("insert into messages (room, content, sender_id) values ($1, 'x', gen_random_uuid())");
+            let come =
+                sqlx::query("insert into messages (room, content, sender_id) values ($1, 'x', gen_random_uuid())");
             come.bind(&room).execute(&pool).await.unwrap();
-            let touch = sqlx::query("insert into messages (room, content, sender_id) values ($1, 'x', gen_random_uuid())");
+            let touch =
+                sqlx::query("insert into messages (room, content, sender_id) values ($1, 'x', gen_random_uuid())");
             touch.bind(format!("stays-{}", 100 + n % 60)).execute(&pool).await.unwrap();
-            let go = sqlx::query("delete from messages where room like 'stays-%-%' and id < (select max(id) - 40 from messages)");
+            let go = sqlx::query(
+                "delete from messages where room like 'stays-%-%' and id < (select max(id) - 40 from messages)",
+            );
             go.execute(&pool).await.unwrap();
         }
     });
@@ -163,7 +171,8 @@ async fn the_order_is_that_of_bytes_in_a_database_of_any_locale() {
     let world = World::new().await;
     let (server, name) = world.database_url.rsplit_once('/').unwrap();
     let mut admin = PgConnection::connect(&world.database_url).await.unwrap();
-    let version: i32 = sqlx::query_scalar("select current_setting('server_version_num')::int").fetch_one(&mut admin).await.unwrap();
+    let version: i32 =
+        sqlx::query_scalar("select current_setting('server_version_num')::int").fetch_one(&mut admin).await.unwrap();
     // Before 15 a database has the locales of the machine, of which there may be one.
     if version < 150_000 {
         return;

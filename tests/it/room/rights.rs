@@ -23,7 +23,10 @@ async fn a_token_sees_the_rooms_that_it_may_read() {
             (vec!["a", "**"], ROOMS.to_vec()),
             (vec!["b", "nobody", "a", "b"], vec!["a", "b"]),
             (vec!["team-*"], vec!["team-1", "team-1-private", "team-2"]),
-            (vec!["team-*", "team-1*", "z*", "lobby"], vec!["lobby", "team-1", "team-1-private", "team-2", "z-private"]),
+            (
+                vec!["team-*", "team-1*", "z*", "lobby"],
+                vec!["lobby", "team-1", "team-1-private", "team-2", "z-private"],
+            ),
             (vec!["*-private"], vec!["team-1-private", "z-private"]),
             (vec!["t*1*e"], vec!["team-1-private"]),
             (vec!["nobody-*"], vec![]),
@@ -51,7 +54,10 @@ async fn who_may_read_nothing_is_refused_and_so_is_who_is_nobody() {
     let (_world, node) = guarded(&[]).await;
     for token in [token_for(&[], &["*"]), token(&with(claims(&[], &[]), "rooms", Value::Null))] {
         let refused = node.get_as(&token, "/room").await;
-        assert_eq!((refused.status, &refused.body["type"]), (StatusCode::FORBIDDEN, &"urn:rowcast:problem:forbidden".into()));
+        assert_eq!(
+            (refused.status, &refused.body["type"]),
+            (StatusCode::FORBIDDEN, &"urn:rowcast:problem:forbidden".into())
+        );
         assert!(refused.body["detail"].as_str().unwrap().contains("any room"), "{}", refused.body);
     }
     assert_eq!(node.get("/room").await.status, StatusCode::UNAUTHORIZED);
