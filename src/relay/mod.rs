@@ -141,8 +141,8 @@ impl Relay {
         tokio::select! {
             ended = ticker.run() => ended,
             ended = carrier.run() => Err(ended.into()),
-            () = self.trim() => Ok(()),
-            () = self.count() => Ok(()),
+            () = Box::pin(self.trim()) => Ok(()),
+            () = Box::pin(self.count()) => Ok(()),
         }
     }
 
