@@ -79,6 +79,23 @@ async fn a_prefix_chooses_rooms_by_the_beginning_of_their_names() {
 }
 
 #[tokio::test]
+async fn rooms_that_are_gone_since_the_counts_were_kept_leave_no_hole_in_a_page() {
+    let world = World::new().await;
+    let node = world.node_with(&[("COUNT_EVERY", "20ms")]).await;
+    world.sql(&["a", "b", "c", "d", "e", "f"].map(|name| fill(name, 2)).concat()).await;
+    folded(&world).await;
+    let mut session = world.session().await;
+    let mut counting = session.begin().await.unwrap();
+    counting.execute("select from feed.counted for update").await.unwrap();
+    world.sql(&("delete from messages where room in ('a', 'b', 'd'); ".to_owned() + &fill("bb", 1))).await;
+    assert_eq!(walk(&node, 2, "").await, ["bb", "c", "e", "f"]);
+    assert_eq!(walk(&node, 3, "").await, ["bb", "c", "e", "f"]);
+    counting.commit().await.unwrap();
+    folded(&world).await;
+    assert_eq!(walk(&node, 2, "").await, ["bb", "c", "e", "f"]);
+}
+
+#[tokio::test]
 async fn writers_do_not_disturb_who_is_reading_pages() {
     let world = World::new().await;
     let node = world.node_with(&[("COUNT_EVERY", "5ms")]).await;
