@@ -24,4 +24,8 @@ GRANT SELECT, INSERT ON feed.generation TO rowcast_app;
 GRANT SELECT, UPDATE ON feed.state TO rowcast_app;
 GRANT UPDATE ON SEQUENCE feed.awake TO rowcast_app;
 
+-- The counts of rooms, which the relay keeps.
+GRANT SELECT, INSERT, UPDATE, DELETE ON feed.room TO rowcast_app;
+GRANT SELECT, UPDATE ON feed.counted TO rowcast_app;
+
 COMMIT;

@@ -15,6 +15,7 @@ pub(super) fn resolve(mut request: Request) -> Request {
             "/chat".to_owned()
         }
         "/api/sse" => format!("/session/{}/stream?{query}", parameter(query, "session_id")),
+        "/api/messages" => messages(query),
         _ => return request,
     };
     // What a client makes of it that cannot be a path is not found under its own name.
@@ -26,6 +27,16 @@ pub(super) fn resolve(mut request: Request) -> Request {
         }
     }
     request
+}
+
+/// The messages of a room, where one is named.
+fn messages(query: &str) -> String {
+    let known = query.split('&').filter_map(|pair| match pair.split_once('=')? {
+        ("roomId", room) => Some(format!("room={room}")),
+        ("limit" | "cursor", _) => Some(pair.to_owned()),
+        _ => None,
+    });
+    format!("/message?{}", known.collect::<Vec<_>>().join("&"))
 }
 
 /// The value of a query's parameter, as it is written there.

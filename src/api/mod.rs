@@ -16,6 +16,7 @@ mod message;
 mod metrics;
 mod problem;
 mod rights;
+mod room;
 mod session;
 mod stream;
 mod wire;
@@ -81,6 +82,8 @@ pub struct Parts {
 enum Tag {
     /// Messages: rows of a table, over HTTP.
     Message,
+    /// Rooms: the conversations that messages are in.
+    Room,
     /// Changes of messages, live.
     Stream,
     /// Replies that are still being written: a text comes in chunks, is followed by anybody from any place in it, and
@@ -93,7 +96,8 @@ enum Tag {
 }
 
 /// What clients call, and whoever directs traffic.
-type Outer = (message::MessageApi, stream::StreamApi, session::SessionApi, chat::ChatApi, health::HealthApi);
+type Outer =
+    (message::MessageApi, room::RoomApi, stream::StreamApi, session::SessionApi, chat::ChatApi, health::HealthApi);
 
 /// What those call who look after the node.
 type Inner = (health::ReportApi, metrics::MetricsApi);
@@ -101,10 +105,11 @@ type Inner = (health::ReportApi, metrics::MetricsApi);
 fn outer(parts: &Parts) -> Outer {
     let Parts { store, hub, sessions, session_limits, chat, chat_turns: turns, .. } = parts.clone();
     let Parts { health, limits, page_bytes, rooms, once, streams, .. } = parts.clone();
+    let room = room::RoomApi { store: store.clone(), hub: hub.clone(), page_bytes };
     let message = message::MessageApi { store, once, hub: hub.clone(), limits, page_bytes };
     let session = session::SessionApi { sessions, limits: session_limits, streams: streams.clone() };
     let chat = chat::ChatApi { chat, session: session.clone(), limits, turns };
-    (message, stream::StreamApi { hub, rooms, streams }, session, chat, health::HealthApi { health })
+    (message, room, stream::StreamApi { hub, rooms, streams }, session, chat, health::HealthApi { health })
 }
 
 fn inner(health: &Health) -> Inner {

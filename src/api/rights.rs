@@ -28,6 +28,14 @@ pub(super) fn rooms(caller: &Principal) -> Result<Option<Vec<String>>, ApiError>
     }
 }
 
+/// The patterns of the rooms to list; none for all of them.
+pub(super) fn patterns(caller: &Principal) -> Result<Option<Vec<String>>, ApiError> {
+    match caller.patterns() {
+        Some(patterns) if patterns.is_empty() => Err(refuse("the token does not allow to read any room")),
+        patterns => Ok(patterns),
+    }
+}
+
 /// May it write to this room, in this sender's name?
 pub(super) fn post(caller: &Principal, room: &str, sender: Uuid) -> Result<(), ApiError> {
     write(caller, room)?;

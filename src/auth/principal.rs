@@ -68,6 +68,13 @@ impl Principal {
         self.rights.as_ref().is_none_or(|rights| rights.moderate)
     }
 
+    /// The patterns of the rooms they may read; none for all rooms.
+    pub fn patterns(&self) -> Option<Vec<String>> {
+        let read = &self.rights.as_ref()?.read;
+        let everything = read.iter().any(Pattern::is_everything);
+        (!everything).then(|| read.iter().map(Pattern::to_string).collect())
+    }
+
     /// The rooms they may read.
     pub fn reads(&self) -> Reads {
         let Some(Rights { read, .. }) = &self.rights else { return Reads::Everything };

@@ -52,6 +52,10 @@ pub struct FeedSettings {
     #[arg(long, env, default_value = "10GiB", value_parser = bytes)]
     pub retention_bytes: ByteSize,
 
+    /// How often changes are added to the counts of rooms: until then, who asks for rooms sums them
+    #[arg(long, env, default_value = "1s", value_parser = span)]
+    pub count_every: Duration,
+
     /// How often the log is trimmed
     #[arg(long, env, default_value = "10s", value_parser = span)]
     pub trim_every: Duration,
@@ -77,6 +81,7 @@ impl FeedSettings {
                 batch: self.trim_ticks,
             },
             trim_every: self.trim_every,
+            count_every: self.count_every,
         }
     }
 }

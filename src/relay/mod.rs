@@ -50,6 +50,8 @@ pub struct Options {
     pub keep: Keep,
     /// How often the past is trimmed.
     pub trim_every: Duration,
+    /// How often changes are folded into the counts of rooms.
+    pub count_every: Duration,
 }
 
 /// What the relay of this node is doing.
@@ -139,7 +141,19 @@ impl Relay {
         tokio::select! {
             ended = ticker.run() => ended,
             ended = carrier.run() => Err(ended.into()),
-            () = self.trim() => Ok(()),
+            () = Box::pin(self.trim()) => Ok(()),
+            () = Box::pin(self.count()) => Ok(()),
+        }
+    }
+
+    /// Keeps the counts of rooms near the head. Trouble here is no reason to stop leading: asking takes longer.
+    async fn count(&self) {
+        let mut timer = tokio::time::interval(self.options.count_every);
+        loop {
+            timer.tick().await;
+            if let Err(error) = self.store.count_rooms().await {
+                tracing::warn!(%error, "the rooms could not be counted");
+            }
         }
     }
 

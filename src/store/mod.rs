@@ -11,6 +11,7 @@ mod log;
 mod messages;
 mod posts;
 mod retention;
+mod room;
 mod session;
 mod tick;
 mod usage;
@@ -26,6 +27,7 @@ use sqlx::{
 pub use messages::{Page, Query, Seen, Within};
 pub use posts::{Share, Together};
 pub use retention::{Keep, Trimmed};
+pub use room::{Room, RoomPage, RoomQuery};
 pub use session::Added;
 pub use tick::{Cut, Head};
 pub use usage::{Pool, Usage};

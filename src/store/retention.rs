@@ -2,6 +2,9 @@
 //!
 //! The floor is raised first, in a transaction of its own; from then on nobody is told that the past below it can be
 //! had. Then whole ticks go, oldest first, in small batches: the ranks in half a tick would be other positions.
+//!
+//! Before that, what goes is folded into the counts of rooms. If that fails, it goes all the same: that the log is
+//! bounded comes first, and counts can be had again.
 
 use std::time::Duration;
 
@@ -30,7 +33,7 @@ pub struct Trimmed {
     pub changes: u64,
 }
 
-/// The newest tick stays always: the next one begins where it ends.
+/// The newest tick stays always: the next one begins where it ends. So does what was not counted ($5).
 const RAISE: &str = "update feed.state set floor_position = old.position, floor_bytes = old.bytes
        from (select max(t.first_position + t.count - 1) as position, max(t.bytes_after) as bytes
                from (select * from feed.tick where first_position + count > (select floor_position + 1 from feed.state)
@@ -40,7 +43,8 @@ const RAISE: &str = "update feed.state set floor_position = old.position, floor_
               where t.tick < n.tick
                 and (t.at < clock_timestamp() - make_interval(secs => $1)
                      or t.first_position + t.count - 1 <= n.head - $2
-                     or t.bytes_after <= n.bytes_after - $4)) old
+                     or t.bytes_after <= n.bytes_after - $4)
+                and (not $5 or t.first_position + t.count - 1 <= (select position from feed.counted))) old
       where old.position > floor_position";
 
 const DELETE_LOG: &str = "delete from feed.log l using
@@ -60,8 +64,12 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn trim(&self, keep: Keep) -> Result<Trimmed, StoreError> {
+        let counted = self.count_rooms().await;
+        if let Err(error) = &counted {
+            tracing::warn!(%error, "the log is trimmed, though the rooms could not be counted");
+        }
         let raise = sqlx::query(RAISE).bind(keep.age.as_secs_f64()).bind(keep.changes).bind(keep.batch);
-        raise.bind(keep.bytes).execute(&self.log).await?;
+        raise.bind(keep.bytes).bind(counted.is_ok()).execute(&self.log).await?;
         let mut batch = self.log.begin().await?;
         let changes = sqlx::query(DELETE_LOG).bind(keep.batch).execute(&mut *batch).await?.rows_affected();
         let ticks = sqlx::query(DELETE_TICKS).bind(keep.batch).execute(&mut *batch).await?.rows_affected();

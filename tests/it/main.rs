@@ -49,6 +49,7 @@ mod request_ids;
 mod resume;
 mod retention;
 mod rights;
+mod room;
 mod security;
 mod security_headers;
 mod session;

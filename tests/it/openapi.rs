@@ -150,7 +150,7 @@ async fn whatever_needs_the_database_documents_that_it_may_be_away() {
     for (method, path, operation) in operations(&document) {
         // A stream that cannot be served now is a 200 that ends.
         let session = path.starts_with("/session") && !path.ends_with("/stream");
-        let needs = path.starts_with("/message") || session || ["/chat", "/health/ready"].contains(&path);
+        let needs = path.starts_with("/message") || session || ["/chat", "/room", "/health/ready"].contains(&path);
         assert_eq!(operation["responses"]["503"].is_object(), needs, "{method} {path}");
     }
 }

@@ -73,7 +73,7 @@ async fn start(dir: &Path) -> Services {
     Services::start_with(dir, options).await.unwrap()
 }
 
-/// Every call on messages is refused for now.
+/// Every call on messages and rooms is refused for now.
 async fn assert_unavailable(node: &Node) {
     let calls = [
         (Method::POST, "/message", Some(message("lost"))),
@@ -81,6 +81,7 @@ async fn assert_unavailable(node: &Node) {
         (Method::GET, "/message/1", None),
         (Method::PATCH, "/message/1", Some(json!({ "content": "lost" }))),
         (Method::DELETE, "/message/1", None),
+        (Method::GET, "/room", None),
     ];
     for (method, path, body) in calls {
         let asked = Instant::now();

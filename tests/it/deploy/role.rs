@@ -102,6 +102,21 @@ async fn a_node_with_the_least_role_trims_the_log() {
 }
 
 #[tokio::test]
+async fn a_node_with_the_least_role_counts_rooms() {
+    let world = deployed().await;
+    let node = node(&world, &[("COUNT_EVERY", "20ms")]).await;
+    for counted in [1, 2] {
+        node.say(message("one more")).await;
+        let told = node.get("/room").await;
+        assert_eq!(told.body["rooms"][0]["messages"], counted, "{}", told.body);
+        let folded = "select coalesce(sum(messages), 0)::bigint from feed.room";
+        until("they are folded", async || world.number(folded).await == counted).await;
+    }
+    world.sql("truncate messages").await;
+    until("none is left", async || world.number("select count(*) from feed.room").await == 0).await;
+}
+
+#[tokio::test]
 async fn a_node_with_the_least_role_takes_the_lead_from_one_that_stalls() {
     let world = deployed().await;
     let stalled = node(&world, &[("RELAY_STALLED", "2s")]).await;
