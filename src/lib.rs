@@ -67,7 +67,7 @@
 //! | [`metrics`] | what the node counts, and how old changes are at each stage of their way |
 //! | [`telemetry`] | the log of the process, and its traces |
 //! | [`auth`] | who calls: tokens, and the rights they give |
-//! | [`store`] | all SQL: messages, written in groups; the log, ticks, leadership, bells, retention |
+//! | [`store`] | all SQL: messages, written in groups; rooms, counted; the log, ticks, leadership, bells, retention |
 //! | [`redis`] | all Redis: the bus, each change published once; sessions, who is where, their bells; what nodes count and remember |
 //! | [`relay`] | the leader's work: from the log to positions, from positions to the bus |
 //! | [`hub`] | ring, rooms, subscriptions: from a position to a subscriber |

@@ -149,11 +149,14 @@ impl Relay {
     /// Keeps the counts of rooms near the head. Trouble here is no reason to stop leading: asking takes longer.
     async fn count(&self) {
         let mut timer = tokio::time::interval(self.options.count_every);
+        let mut warned = false;
         loop {
             timer.tick().await;
-            if let Err(error) = self.store.count_rooms().await {
-                tracing::warn!(%error, "the rooms could not be counted");
+            let counted = self.store.count_rooms().await;
+            if let (Err(error), false) = (&counted, warned) {
+                tracing::warn!(%error, "the rooms cannot be counted");
             }
+            warned = counted.is_err();
         }
     }
 

@@ -63,7 +63,7 @@ async fn neither_writers_nor_readers_wait_for_who_counts() {
 #[tokio::test]
 async fn who_counts_waits_for_no_writer() {
     let world = World::new().await;
-    let node = world.node_with(&[("COUNT_EVERY", "10ms")]).await;
+    let node = world.node_with(&[("COUNT_EVERY", "10ms"), ("TRIM_EVERY", "1day")]).await;
     let mut session = world.session().await;
     let mut writing = session.begin().await.unwrap();
     writing.execute(AssertSqlSafe(fill("slow", 3))).await.unwrap();

@@ -85,7 +85,7 @@ async fn a_truncation_empties_all_rooms_but_not_what_its_own_transaction_adds_af
         truncating.execute("select pg_current_xact_id()").await.unwrap();
         world.sql(&fill("c", 4)).await;
         let statements = [
-            fill("b", 1),
+            fill("a", 1),
             "truncate messages;".to_owned(),
             fill("a", 2),
             "delete from messages where content = '1';".to_owned(),

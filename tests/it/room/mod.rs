@@ -37,6 +37,7 @@ async fn walk(node: &Node, size: usize, filter: &str) -> Vec<String> {
     loop {
         let page = page(node, &query).await;
         all.extend(rooms(&page).iter().map(|(room, _)| (*room).to_owned()));
+        assert!(all.is_sorted_by(|one, next| one < next), "{all:?}");
         let Some(cursor) = page.body["next_cursor"].as_str() else {
             assert_eq!(page.body["has_more"], false);
             return all;

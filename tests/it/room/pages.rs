@@ -196,12 +196,19 @@ async fn the_order_is_that_of_bytes_in_a_database_of_any_locale() {
     }
     let create = format!("create database {name}_en template template0 locale_provider icu icu_locale 'en-US'");
     admin.execute(sqlx::AssertSqlSafe(create)).await.unwrap();
-    let node = world.node_with(&[("DATABASE_URL", &format!("{server}/{name}_en"))]).await;
+    let url = format!("{server}/{name}_en");
+    let node = world.node_with(&[("DATABASE_URL", &url), ("COUNT_EVERY", "20ms")]).await;
     let mut names = ["a", "B", "c-1", "c1", "c_", "C"];
     for room in names {
         node.say(message_in(room, "x")).await;
     }
     names.sort_unstable();
+    let mut session = PgConnection::connect(&url).await.unwrap();
+    let folded = "select sum(messages)::bigint = 6 from feed.room";
+    until("they are counted", async || {
+        sqlx::query_scalar::<_, Option<bool>>(folded).fetch_one(&mut session).await.unwrap() == Some(true)
+    })
+    .await;
     assert_eq!(walk(&node, 2, "").await, names);
     assert_eq!(walk(&node, 1, "&prefix=c").await, ["c-1", "c1", "c_"]);
 }
