@@ -138,3 +138,7 @@ fn differ(users: &mut BTreeSet<Arc<str>>, doubtful: &mut HashSet<Arc<str>>, list
     }
     changes
 }
+
+#[cfg(test)]
+#[path = "roster_tests.rs"]
+mod tests;
