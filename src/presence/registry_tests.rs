@@ -1,3 +1,5 @@
+//! In whatever order connections come and go while Redis is being told: it is told the last word of each.
+
 use tokio::time::advance;
 
 use super::*;
