@@ -134,20 +134,26 @@ async fn a_number_does_not_get_smaller_where_somebody_may_be_missing() {
 }
 
 #[tokio::test]
-async fn a_redis_that_says_nothing_holds_up_nobody_and_what_it_does_too_late_does_no_harm() {
-    let house = House::new().await;
-    let [one, two] = house.nodes(Options { patience: Duration::from_millis(100), ..PATIENT }).await;
-    let mut watcher = two.watch("lobby");
-    watcher.is_told(state(&[])).await;
-    one.link.hush();
-    let ann = one.presence.enter("lobby", "ann");
-    until("it is under way, and there is no answer", async || one.presence.list("lobby", None, 1).await.is_err()).await;
-    ann.leave();
-    let _eve = one.presence.enter("lobby", "eve");
-    assert!(one.presence.list("lobby", None, 1).await.is_err());
-    watcher.is_told_nothing();
-    one.link.mend();
-    one.told().await;
-    watcher.sees(&["eve"]).await;
-    assert_eq!(two.list("lobby").await, [("eve".to_owned(), 1)].into());
+async fn a_redis_that_says_nothing_holds_up_nobody_and_whether_it_hears_of_it_later_or_never_does_no_harm() {
+    for later in [true, false] {
+        let house = House::new().await;
+        let [one, two] = house.nodes(Options { patience: Duration::from_millis(100), ..PATIENT }).await;
+        let mut watcher = two.watch("lobby");
+        watcher.is_told(state(&[])).await;
+        one.link.hush();
+        let ann = one.presence.enter("lobby", "ann");
+        let _eve = one.presence.enter("lobby", "eve");
+        let silent = async || one.presence.list("lobby", None, 1).await.is_err();
+        until("it is under way, and there is no answer", silent).await;
+        ann.leave();
+        assert!(silent().await);
+        watcher.is_told_nothing();
+        if !later {
+            one.link.cut();
+        }
+        one.link.mend();
+        one.told().await;
+        watcher.sees(&["eve"]).await;
+        assert_eq!(two.list("lobby").await, [("eve".to_owned(), 1)].into());
+    }
 }
