@@ -56,6 +56,13 @@
 //! message ([`store`]), and that takes the route of a change. Nothing of the feed knows sessions, but for the number in
 //! the row.
 //!
+//! # The route of who is there
+//!
+//! A stream that wants to be seen enters its rooms, and one that asks watches them ([`presence`]) → soon, and again and
+//! again as long as it is open, the node tells [`redis`], where one script counts each user's connections, and rings the
+//! room's bell when the first has come or the last has gone, or has not been heard of for too long → on each node where
+//! somebody watches, [`presence`] reads who is there, and tells the difference.
+//!
 //! # The code, in reading order
 //!
 //! | module | what it is |
@@ -94,6 +101,7 @@
 //! - Nothing is published, or shown, before its position is durable.
 //! - A subscriber has no queue. Its memory does not grow with its slowness.
 //! - No chunk travels over a bell: what is lost there is a moment. A session becomes one message, or none.
+//! - Nobody is told to have come twice without having gone, nor gone without having come, whatever is lost on the way.
 //! - A token that is not accepted is never no token, and no stream outlives the token that opened it.
 //! - A stream never pretends to be complete: what cannot be told is a `reset`.
 //! - The words know no adapter, the adapters no engine, the engine no HTTP. The hub knows neither SQL nor Redis.

@@ -190,3 +190,7 @@ impl Room {
         (entries, was)
     }
 }
+
+#[cfg(test)]
+#[path = "registry_tests.rs"]
+mod tests;

@@ -128,13 +128,18 @@ fn differ(users: &mut BTreeSet<Arc<str>>, doubtful: &mut HashSet<Arc<str>>, list
     let gone: Vec<_> = users.difference(listed).filter(|user| !doubtful.contains(*user)).cloned().collect();
     let come: Vec<_> = listed.difference(users).cloned().collect();
     let mut changes = Vec::with_capacity(gone.len() + come.len());
-    for user in gone {
-        users.remove(&user);
-        changes.push(What::Left { user, count: users.len() as u64 });
-    }
+    // In this order a room in which one comes as another goes is never told to be empty.
     for user in come {
         users.insert(Arc::clone(&user));
         changes.push(What::Joined { user, count: users.len() as u64 });
     }
+    for user in gone {
+        users.remove(&user);
+        changes.push(What::Left { user, count: users.len() as u64 });
+    }
     changes
 }
+
+#[cfg(test)]
+#[path = "roster_tests.rs"]
+mod tests;

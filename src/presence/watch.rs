@@ -152,6 +152,8 @@ impl Presence {
         let woken = board.tell(changes);
         drop(board);
         woken.into_iter().for_each(std::task::Waker::wake);
+        // As often as it is told who is here: a node that is cut off for so long that its own are not believed any more
+        // has then found it out, and does not take them for gone when it is back.
         let poll = if self.0.bells.can_be_heard() { options.beat() } else { options.beat().min(DEAF) };
         doubt.map_or(poll, |doubt| poll.min(doubt))
     }

@@ -1,10 +1,16 @@
 //! However many come and go, and however slow who watches: little is read, little is kept, and what is told is right.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
+    time::{Duration, Instant},
+};
 
 use rowcast::presence::{Options, What};
 
 use super::house::{House, PATIENT, joined, left, state};
+use crate::support::until;
 
 #[tokio::test]
 async fn a_watcher_that_is_too_far_behind_is_told_anew_who_is_there() {
@@ -96,4 +102,36 @@ async fn readings(house: &House) -> u64 {
     let figures: String = house.ask(&["INFO", "commandstats"]).await;
     let line = figures.lines().find_map(|line| line.strip_prefix("cmdstat_hlen:calls=")).unwrap();
     line.split(',').next().unwrap().parse().unwrap()
+}
+
+/// Wakes a thread that waits.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+#[tokio::test]
+async fn a_thread_without_a_runtime_may_watch_and_be_there() {
+    let house = House::new().await;
+    let [one, two] = house.nodes(PATIENT).await;
+    let (mut watch, bob) = (one.presence.watch("lobby"), one.presence.enter("lobby", "bob"));
+    let mut watcher = two.watch("lobby");
+    watcher.sees(&["bob"]).await;
+    let waiting = thread::spawn(move || {
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        loop {
+            match watch.poll_next(&Context::from_waker(&waker)) {
+                Poll::Ready(told) if told.what == joined("ann", 2) => break,
+                Poll::Ready(_) => {}
+                Poll::Pending => thread::park_timeout(Duration::from_secs(60)),
+            }
+        }
+        bob.leave();
+    });
+    let _ann = two.presence.enter("lobby", "ann");
+    watcher.sees(&["ann"]).await;
+    until("the watcher is gone", async || waiting.is_finished() && one.presence.stats().watchers == 0).await;
 }

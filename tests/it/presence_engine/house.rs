@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Link, Machine, World, soon, until};
+use crate::support::{DEADLINE, Link, Machine, World, soon, until};
 
 /// Everything happens soon.
 pub const HASTY: Options = Options {
@@ -117,8 +117,11 @@ impl House {
     }
 }
 
-pub async fn connection(url: &str) -> MultiplexedConnection {
-    redis::Client::open(url).unwrap().get_multiplexed_async_connection().await.unwrap()
+async fn connection(url: &str) -> MultiplexedConnection {
+    // The machine may be busy.
+    let config =
+        redis::AsyncConnectionConfig::new().set_connection_timeout(Some(DEADLINE)).set_response_timeout(Some(DEADLINE));
+    redis::Client::open(url).unwrap().get_multiplexed_async_connection_with_config(&config).await.unwrap()
 }
 
 impl Node {
@@ -187,7 +190,7 @@ impl Watcher {
     pub fn next(&mut self) -> impl Future<Output = Arc<Told>> {
         let place = std::panic::Location::caller();
         async move {
-            let told = tokio::time::timeout(crate::support::DEADLINE, self.watch.next()).await;
+            let told = tokio::time::timeout(DEADLINE, self.watch.next()).await;
             let told = told.unwrap_or_else(|_| panic!("nothing is told, at {place}"));
             self.learn(&told.what);
             told

@@ -1,6 +1,8 @@
 //! A user comes with the first connection and goes with the last, and nothing else is told.
 
-use rowcast::presence::What;
+use std::time::Duration;
+
+use rowcast::presence::{Options, What};
 
 use super::house::{HASTY, House, PATIENT, joined, left, state, until_listed};
 
@@ -32,15 +34,20 @@ async fn a_user_comes_with_the_first_connection_and_goes_with_the_last() {
 #[tokio::test]
 async fn who_comes_back_within_the_grace_has_not_been_away() {
     let house = House::new().await;
-    let [one, two] = house.nodes(HASTY).await;
+    let options = Options { grace: Duration::from_secs(3), ..HASTY };
+    let [one, two] = house.nodes(options).await;
     let mut watcher = one.watch("lobby");
     watcher.is_told(state(&[])).await;
     drop(one.seen("lobby", "ann", &mut watcher).await);
     one.told().await;
+    // Who is there is told now, and nobody has gone.
+    let bob = one.seen("lobby", "bob", &mut watcher).await;
     let second = two.presence.enter("lobby", "ann");
     two.told().await;
     // The first one is taken away, and that is all.
-    until_listed(&one, "lobby", &[("ann", 1)]).await;
+    until_listed(&one, "lobby", &[("ann", 1), ("bob", 1)]).await;
+    bob.leave();
+    watcher.is_told(left("bob", 1)).await;
     drop(second);
     watcher.is_told(left("ann", 0)).await;
 }
@@ -179,7 +186,7 @@ async fn when_all_have_gone_redis_keeps_nothing() {
 async fn those_on_a_node_that_stops_leave_with_the_grace_and_may_come_back_on_another() {
     let house = House::new().await;
     // Nobody is missed before long.
-    let options = rowcast::presence::Options { ttl: PATIENT.ttl, ..HASTY };
+    let options = Options { ttl: PATIENT.ttl, ..HASTY };
     let [one, two] = house.nodes(options).await;
     let mut watcher = two.watch("lobby");
     watcher.is_told(state(&[])).await;

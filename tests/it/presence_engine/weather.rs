@@ -1,9 +1,12 @@
 //! Whatever becomes of Redis: nobody is told as gone who is there, who comes meanwhile waits, and in the end all nodes
 //! agree again.
 
+use std::time::Duration;
+
 use rowcast::presence::{Options, What};
 
-use super::house::{HASTY, House, Node, Watcher, joined, left, state, until_listed};
+use super::house::{HASTY, House, Node, PATIENT, Watcher, joined, left, state, until_listed};
+use crate::support::until;
 
 /// Two nodes, ann at the first, bob at the second, and one at each who watches.
 async fn two_and_two(house: &House) -> ([Node; 2], Vec<rowcast::presence::Here>, [Watcher; 2]) {
@@ -116,7 +119,8 @@ async fn who_is_on_a_node_that_redis_has_not_heard_for_long_is_gone_elsewhere_an
 #[tokio::test]
 async fn a_number_does_not_get_smaller_where_somebody_may_be_missing() {
     let house = House::with_own_redis().await;
-    let [one, two] = house.nodes(Options { listed: 1, ..HASTY }).await;
+    // It is read before it is told again who is there.
+    let [one, two] = house.nodes(Options { listed: 1, ttl: HASTY.ttl * 8, ..HASTY }).await;
     let mut watcher = one.watch("lobby");
     watcher.is_told(state(&[])).await;
     let _here: Vec<_> = (0..4).map(|n| two.presence.enter("lobby", &n.to_string())).collect();
@@ -127,4 +131,29 @@ async fn a_number_does_not_get_smaller_where_somebody_may_be_missing() {
     house.ask::<String>(&["FLUSHALL"]).await;
     let _eve = one.presence.enter("lobby", "eve");
     watcher.is_told(What::State { count: 5, users: None }).await;
+}
+
+#[tokio::test]
+async fn a_redis_that_says_nothing_holds_up_nobody_and_whether_it_hears_of_it_later_or_never_does_no_harm() {
+    for later in [true, false] {
+        let house = House::new().await;
+        let [one, two] = house.nodes(Options { patience: Duration::from_millis(100), ..PATIENT }).await;
+        let mut watcher = two.watch("lobby");
+        watcher.is_told(state(&[])).await;
+        one.link.hush();
+        let ann = one.presence.enter("lobby", "ann");
+        let _eve = one.presence.enter("lobby", "eve");
+        let silent = async || one.presence.list("lobby", None, 1).await.is_err();
+        until("it is under way, and there is no answer", silent).await;
+        ann.leave();
+        assert!(silent().await);
+        watcher.is_told_nothing();
+        if !later {
+            one.link.cut();
+        }
+        one.link.mend();
+        one.told().await;
+        watcher.sees(&["eve"]).await;
+        assert_eq!(two.list("lobby").await, [("eve".to_owned(), 1)].into());
+    }
 }
