@@ -11,6 +11,7 @@ mod identity;
 mod limits;
 mod log;
 mod sessions;
+mod socketio;
 mod streams;
 mod traces;
 mod values;
@@ -29,6 +30,7 @@ pub(crate) use identity::{pattern, secret};
 pub use limits::LimitSettings;
 pub use log::{LogFormat, LogSettings};
 pub use sessions::SessionSettings;
+pub use socketio::SocketIoSettings;
 pub use streams::StreamSettings;
 pub use traces::TraceSettings;
 pub(crate) use values::span;
@@ -86,6 +88,9 @@ pub struct Settings {
     /// What streams may be.
     #[command(flatten)]
     pub streams: StreamSettings,
+    /// What sockets may be.
+    #[command(flatten)]
+    pub socketio: SocketIoSettings,
     /// What sessions may be.
     #[command(flatten)]
     pub sessions: SessionSettings,

@@ -13,6 +13,7 @@ mod http;
 mod process;
 mod readings;
 mod sessions;
+mod socketio;
 mod streams;
 mod tally;
 
@@ -33,6 +34,7 @@ pub use http::Http;
 pub use process::Process;
 pub use readings::Readings;
 pub use sessions::Sessions;
+pub use socketio::SocketIo;
 pub use streams::{Outcome, Source, Streams};
 pub use tally::delivered;
 
@@ -63,6 +65,8 @@ pub struct Metrics {
     pub http: Http,
     /// Streams.
     pub streams: Streams,
+    /// Sockets.
+    pub socketio: SocketIo,
     /// Sessions.
     pub sessions: Sessions,
     /// Replies of the model.
@@ -94,6 +98,7 @@ impl Metrics {
             ),
             http: Http::new(&mut to),
             streams: Streams::new(&mut to),
+            socketio: SocketIo::new(&mut to),
             sessions: Sessions::new(&mut to),
             chat: Chat::new(&mut to),
             feed: Feed::new(&mut to),
