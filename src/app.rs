@@ -19,7 +19,8 @@ use crate::{
     intake::Intake,
     limit::{Limiter, Streams},
     listen::Listeners,
-    redis::{self, Line, Redis},
+    presence::Presence,
+    redis::{self, Line, Redis, bells::Bells},
     relay::Relay,
     session::Sessions,
     store::{Store, StoreError},
@@ -33,10 +34,12 @@ struct Node {
     store: Store,
     redis: Redis,
     line: Line,
+    bells: Bells,
     hub: Hub,
     intake: Intake,
     relay: Relay,
     sessions: Sessions,
+    presence: Presence,
     chat: Chat,
     health: Health,
     auth: Auth,
@@ -50,12 +53,14 @@ impl Node {
         let intake = Intake::new(hub.clone(), store.clone());
         let relay = Relay::new(store.clone(), redis.clone(), settings.feed.options(name()));
         let auth = settings.identity.auth()?;
-        let sessions = Sessions::new(&redis, store.clone(), settings.sessions());
+        let bells = Bells::new(redis.clone());
+        let sessions = Sessions::new(&redis, bells.clone(), store.clone(), settings.sessions());
+        let presence = Presence::new(&redis, bells.clone(), settings.presence.options());
         let replies = settings.chat.options(settings.sessions.limits().chunk_bytes);
         let chat = Chat::new(Model::new(settings.chat.model())?, sessions.clone(), store.clone(), replies);
         let (hub_in, leading) = (intake.status(), relay.status());
         let health = Health::new(store.clone(), hub.clone(), sessions.clone(), chat.clone(), hub_in, leading);
-        Ok(Self { store, redis, line, hub, intake, relay, sessions, chat, health, auth })
+        Ok(Self { store, redis, line, bells, hub, intake, relay, sessions, presence, chat, health, auth })
     }
 
     fn api(&self, settings: &Settings) -> api::Parts {
@@ -63,6 +68,7 @@ impl Node {
             store: self.store.clone(),
             hub: self.hub.clone(),
             sessions: self.sessions.clone(),
+            presence: self.presence.clone(),
             chat: self.chat.clone(),
             chat_turns: settings.chat.llm_max_turns,
             session_limits: settings.sessions.limits(),
@@ -164,14 +170,17 @@ pub async fn run(
     served.context("the server")
 }
 
-/// Starts what runs beside the requests: what feeds the hub, what carries sessions to their end, and what keeps tokens'
-/// keys fresh. It ends with the token.
+/// Starts what runs beside the requests: what feeds the hub, what carries sessions to their end, what knows who is there, and
+/// what keeps tokens' keys fresh. It ends with the token.
 fn feed(node: Node, settings: &Settings) -> (CancellationToken, TaskTracker) {
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     let bus = redis::subscribe(node.redis, stop.clone());
     tasks.spawn(node.intake.run(bus, stop.clone()));
     tasks.spawn(node.relay.run(stop.clone()));
+    tasks.spawn(node.bells.run(stop.clone()));
     tasks.spawn(node.sessions.run(stop.clone()));
+    // At its end it tells of all who leave with this node: so no stream may be left by then.
+    tasks.spawn(node.presence.run(stop.clone()));
     let (hub, every) = (node.hub.clone(), settings.streams.keep_alive);
     tasks.spawn(stop.clone().run_until_cancelled_owned(async move { hub.keep_alive(every).await }));
     tasks.spawn(stop.clone().run_until_cancelled_owned(async move { node.hub.expire().await }));

@@ -37,8 +37,8 @@ pub use session::{Refusal, SessionEvent, SessionLimits};
 pub use socketio::{Options as SocketIoOptions, SocketIo};
 
 use crate::{
-    chat::Chat, health::Health, hub::Hub, idempotency::Once, limit::Streams, message::Limits, session::Sessions,
-    store::Store,
+    chat::Chat, health::Health, hub::Hub, idempotency::Once, limit::Streams, message::Limits, presence::Presence,
+    session::Sessions, store::Store,
 };
 
 /// What every answer depends on.
@@ -68,6 +68,8 @@ pub struct Parts {
     pub body_timeout: Duration,
     /// Where messages are posted with keys.
     pub once: Once,
+    /// Who is in which room.
+    pub presence: Presence,
     /// How many streams each caller may have open.
     pub streams: Streams,
     /// Who is let in.

@@ -10,6 +10,7 @@ mod http;
 mod identity;
 mod limits;
 mod log;
+mod presence;
 mod sessions;
 mod socketio;
 mod streams;
@@ -29,6 +30,7 @@ pub use identity::{IdentitySettings, Secret};
 pub(crate) use identity::{pattern, secret};
 pub use limits::LimitSettings;
 pub use log::{LogFormat, LogSettings};
+pub use presence::PresenceSettings;
 pub use sessions::SessionSettings;
 pub use socketio::SocketIoSettings;
 pub use streams::StreamSettings;
@@ -94,6 +96,9 @@ pub struct Settings {
     /// What sessions may be.
     #[command(flatten)]
     pub sessions: SessionSettings,
+    /// Who is there, in each room.
+    #[command(flatten)]
+    pub presence: PresenceSettings,
     /// Which model writes replies.
     #[command(flatten)]
     pub chat: ChatSettings,

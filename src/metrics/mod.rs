@@ -10,6 +10,7 @@
 mod chat;
 mod feed;
 mod http;
+mod presence;
 mod process;
 mod readings;
 mod sessions;
@@ -31,6 +32,7 @@ use prometheus_client::{
 pub use chat::Chat;
 pub use feed::{Feed, Posts, Stage};
 pub use http::Http;
+pub use presence::Presence;
 pub use process::Process;
 pub use readings::Readings;
 pub use sessions::Sessions;
@@ -69,6 +71,8 @@ pub struct Metrics {
     pub socketio: SocketIo,
     /// Sessions.
     pub sessions: Sessions,
+    /// Who is in which room.
+    pub presence: Presence,
     /// Replies of the model.
     pub chat: Chat,
     /// Changes on their way.
@@ -100,6 +104,7 @@ impl Metrics {
             streams: Streams::new(&mut to),
             socketio: SocketIo::new(&mut to),
             sessions: Sessions::new(&mut to),
+            presence: Presence::new(&mut to),
             chat: Chat::new(&mut to),
             feed: Feed::new(&mut to),
             posts: Posts::new(&mut to),
