@@ -140,8 +140,9 @@ impl Socket {
         loop {
             match soon("a packet", self.ws.next()).await {
                 Some(Ok(Message::Text(text))) if text == "2" => self.send("3").await,
-                Some(Ok(Message::Text(text))) => return Some(text.to_string()),
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
+                // The node may say that it closes, if there is still time.
+                Some(Ok(Message::Text(text))) if text != "1" => return Some(text.to_string()),
+                Some(Ok(Message::Text(_) | Message::Close(_)) | Err(_)) | None => return None,
                 Some(Ok(_)) => {}
             }
         }
@@ -150,9 +151,12 @@ impl Socket {
     /// Waits for the transport to end; the packets until then.
     pub async fn ends(&mut self) -> Vec<String> {
         let mut packets = Vec::new();
-        while let Some(packet) = self.next().await {
-            packets.push(packet);
-        }
+        soon("the transport ends", async {
+            while let Some(packet) = self.next().await {
+                packets.push(packet);
+            }
+        })
+        .await;
         packets
     }
 }
