@@ -137,8 +137,12 @@ impl Socket {
 
     /// The next packet that is no ping; none when the transport ends.
     pub async fn next(&mut self) -> Option<String> {
+        soon("a packet", self.packet()).await
+    }
+
+    async fn packet(&mut self) -> Option<String> {
         loop {
-            match soon("a packet", self.ws.next()).await {
+            match self.ws.next().await {
                 Some(Ok(Message::Text(text))) if text == "2" => self.send("3").await,
                 // The node may say that it closes, if there is still time.
                 Some(Ok(Message::Text(text))) if text != "1" => return Some(text.to_string()),
