@@ -120,6 +120,11 @@ impl Socket {
         }
     }
 
+    /// The events that have come while something else was waited for.
+    pub fn told(&mut self) -> Vec<(String, Value)> {
+        self.events.drain(..).collect()
+    }
+
     /// The next event of this name; others are passed over.
     pub async fn event_of(&mut self, name: &str) -> Value {
         loop {
