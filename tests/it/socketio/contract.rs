@@ -153,7 +153,12 @@ async fn who_joins_is_told_who_is_there_and_the_others_that_it_came_and_went() {
     // A second connection of the same user is no news, and nobody is told of itself.
     let again = Socket::within(&one, json!({ "userId": other }), "a").await;
     second.ask("leaveRoom", json!({ "roomId": "a" })).await;
-    assert_eq!(second.told(), []);
     drop(again);
     assert_eq!(first.event().await, ("userLeft".to_owned(), json!({ "roomId": "a", "userId": other, "count": 1 })));
+    // Whoever has been told of it has been told at the same time as the one who came.
+    let third = "5d2f9a60-3c53-4d86-8a55-0f6f2a4c7b21";
+    let mut alone = Socket::within(&one, json!({ "userId": third }), "a").await;
+    assert_eq!(first.event().await, ("userJoined".to_owned(), json!({ "roomId": "a", "userId": third, "count": 2 })));
+    alone.ask("leaveRoom", json!({ "roomId": "a" })).await;
+    assert_eq!(alone.told(), []);
 }

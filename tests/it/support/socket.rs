@@ -212,6 +212,10 @@ impl<'a> Polling<'a> {
 
     /// The next packets that are no pings.
     pub async fn poll(&self) -> Vec<String> {
+        soon("packets", self.packets()).await
+    }
+
+    async fn packets(&self) -> Vec<String> {
         loop {
             let answer = self.get().await;
             assert_eq!(answer.status, 200, "{}", answer.body);
