@@ -1,9 +1,9 @@
 //! Socket.IO: messages over one connection in both directions, by websocket or by polling, for clients that speak it.
 //!
 //! Engine.IO, the transports beneath, is a library's. What is above is ours: one namespace, text only. There is a
-//! library for that too (socketioxide), and it was tried in thought: it cannot close a transport whose buffer is full,
-//! nor say why a client is refused in more than a text, names clients by the number that is the secret of their
-//! transport, runs the handlers of one client's packets side by side, and encodes what goes to many for each of them.
+//! library for that too (socketioxide), which would not do: it cannot close a transport whose buffer is full, nor say
+//! why a client is refused in more than a text, names clients by the number that is the secret of their transport, runs
+//! the handlers of one client's packets side by side, and encodes what goes to many for each of them.
 //!
 //! A request is worked off as over HTTP, in the order in which it came, and `sendMessage` only writes the row. What
 //! goes out comes from the feed, by one task for all sockets of the node. Who may have missed a change has its transport
