@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    api,
+    api::{self, SocketIo},
     auth::Auth,
     change::{EventId, History},
     chat::{Chat, model::Model},
@@ -134,8 +134,12 @@ pub async fn run(
     let (dialect, model) = (settings.chat.llm_dialect.name(), settings.chat.llm_model.as_deref());
     tracing::info!(dialect, model, "replies are asked of this model");
     let (api, hub, health) = (node.api(settings), node.hub.clone(), node.health.clone());
+    let sockets = settings.socketio.options(settings.streams.max_rooms).map(|options| SocketIo::new(options, &api));
     let (sessions, chat) = (node.sessions.clone(), node.chat.clone());
     let (feed, tasks) = feed(node, settings);
+    if let Some(sockets) = sockets.clone() {
+        tasks.spawn(feed.clone().run_until_cancelled_owned(async move { sockets.run().await }));
+    }
     if let Some(listener) = listeners.admin {
         let admin = edge::serve_few(listener, api::admin(&health));
         tasks.spawn(feed.clone().run_until_cancelled_owned(admin));
@@ -148,9 +152,14 @@ pub async fn run(
     let drain = settings.streams.drain;
     let leave = async {
         chat.close();
-        tokio::join!(hub.close(drain), sessions.close(drain));
+        let sockets = async {
+            if let Some(sockets) = &sockets {
+                sockets.close(drain).await;
+            }
+        };
+        tokio::join!(hub.close(drain), sessions.close(drain), sockets);
     };
-    let served = edge::serve(listeners.clients, edge, api::routes(api), stopped, leave).await;
+    let served = edge::serve(listeners.clients, edge, api::routes(api, sockets.as_ref()), stopped, leave).await;
 
     chat.stop().await;
     // Only now: until the last stream had gone, changes were still to be had, and until the last reply was made, chunks

@@ -12,6 +12,7 @@ mod limits;
 mod log;
 mod presence;
 mod sessions;
+mod socketio;
 mod streams;
 mod traces;
 mod values;
@@ -31,6 +32,7 @@ pub use limits::LimitSettings;
 pub use log::{LogFormat, LogSettings};
 pub use presence::PresenceSettings;
 pub use sessions::SessionSettings;
+pub use socketio::SocketIoSettings;
 pub use streams::StreamSettings;
 pub use traces::TraceSettings;
 pub(crate) use values::span;
@@ -88,6 +90,9 @@ pub struct Settings {
     /// What streams may be.
     #[command(flatten)]
     pub streams: StreamSettings,
+    /// What sockets may be.
+    #[command(flatten)]
+    pub socketio: SocketIoSettings,
     /// What sessions may be.
     #[command(flatten)]
     pub sessions: SessionSettings,

@@ -32,7 +32,7 @@ use crate::{
 };
 pub use report::{
     BusPart, ChatPart, HubPart, LogPart, PoolPart, PostgresPart, PresencePart, ProcessPart, RelayPart, Report,
-    SessionsPart,
+    SessionsPart, SocketsPart,
 };
 use stage::Signs;
 pub use stage::Verdict;
@@ -126,6 +126,7 @@ impl Health {
             relay: self.relay(vitals),
             sessions: self.sessions(),
             presence: self.presence(),
+            sockets: sockets(),
             chat: self.chat(),
             process: process.into(),
         }
@@ -218,6 +219,11 @@ impl Health {
         *last = Some((asked, said.clone()));
         said
     }
+}
+
+fn sockets() -> SocketsPart {
+    let counted = &METRICS.socketio;
+    SocketsPart { open: counted.sessions.get(), connected: counted.connected.get(), rooms: counted.rooms.get() }
 }
 
 /// What the system says of the process.

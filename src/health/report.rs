@@ -32,6 +32,8 @@ pub struct Report {
     pub sessions: SessionsPart,
     /// Who is in which room.
     pub presence: PresencePart,
+    /// Sockets (Socket.IO).
+    pub sockets: SocketsPart,
     /// The model that replies.
     pub chat: ChatPart,
     /// The process.
@@ -93,6 +95,17 @@ pub struct PresencePart {
     pub rooms: u64,
     /// Their watchers.
     pub watchers: u64,
+}
+
+/// Sockets (Socket.IO) of this node.
+#[derive(Debug, Clone, Serialize, Object)]
+pub struct SocketsPart {
+    /// All there are, those not yet connected among them.
+    pub open: i64,
+    /// Those that are connected.
+    pub connected: i64,
+    /// Rooms with one of them.
+    pub rooms: i64,
 }
 
 /// The model that replies.

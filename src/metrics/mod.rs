@@ -14,6 +14,7 @@ mod presence;
 mod process;
 mod readings;
 mod sessions;
+mod socketio;
 mod streams;
 mod tally;
 
@@ -35,6 +36,7 @@ pub use presence::Presence;
 pub use process::Process;
 pub use readings::Readings;
 pub use sessions::Sessions;
+pub use socketio::SocketIo;
 pub use streams::{Outcome, Source, Streams};
 pub use tally::delivered;
 
@@ -65,6 +67,8 @@ pub struct Metrics {
     pub http: Http,
     /// Streams.
     pub streams: Streams,
+    /// Sockets.
+    pub socketio: SocketIo,
     /// Sessions.
     pub sessions: Sessions,
     /// Who is in which room.
@@ -98,6 +102,7 @@ impl Metrics {
             ),
             http: Http::new(&mut to),
             streams: Streams::new(&mut to),
+            socketio: SocketIo::new(&mut to),
             sessions: Sessions::new(&mut to),
             presence: Presence::new(&mut to),
             chat: Chat::new(&mut to),
