@@ -14,6 +14,7 @@ mod front;
 mod health;
 mod message;
 mod metrics;
+mod presence;
 mod problem;
 mod rights;
 mod session;
@@ -83,6 +84,8 @@ enum Tag {
     Message,
     /// Changes of messages, live.
     Stream,
+    /// Rooms, and who is in them.
+    Room,
     /// Replies that are still being written: a text comes in chunks, is followed by anybody from any place in it, and
     /// becomes one message.
     Session,
@@ -93,18 +96,26 @@ enum Tag {
 }
 
 /// What clients call, and whoever directs traffic.
-type Outer = (message::MessageApi, stream::StreamApi, session::SessionApi, chat::ChatApi, health::HealthApi);
+type Outer = (
+    message::MessageApi,
+    stream::StreamApi,
+    presence::PresenceApi,
+    session::SessionApi,
+    chat::ChatApi,
+    health::HealthApi,
+);
 
 /// What those call who look after the node.
 type Inner = (health::ReportApi, metrics::MetricsApi);
 
 fn outer(parts: &Parts) -> Outer {
-    let Parts { store, hub, sessions, session_limits, chat, chat_turns: turns, .. } = parts.clone();
+    let Parts { store, hub, presence, sessions, session_limits, chat, chat_turns: turns, .. } = parts.clone();
     let Parts { health, limits, page_bytes, rooms, once, streams, .. } = parts.clone();
     let message = message::MessageApi { store, once, hub: hub.clone(), limits, page_bytes };
     let session = session::SessionApi { sessions, limits: session_limits, streams: streams.clone() };
     let chat = chat::ChatApi { chat, session: session.clone(), limits, turns };
-    (message, stream::StreamApi { hub, rooms, streams }, session, chat, health::HealthApi { health })
+    let stream = stream::StreamApi { hub, rooms, streams, presence: presence.clone() };
+    (message, stream, presence::PresenceApi { presence }, session, chat, health::HealthApi { health })
 }
 
 fn inner(health: &Health) -> Inner {
