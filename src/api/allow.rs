@@ -46,6 +46,12 @@ impl Allow {
         self.find(path).map(|(_, methods)| methods)
     }
 
+    /// What the document calls the parameter in a path; none has two.
+    fn parameter(&self, path: &str) -> Option<&str> {
+        let (template, _) = self.find(path)?;
+        template.split('/').find_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+    }
+
     fn find(&self, path: &str) -> Option<&(Arc<String>, HeaderValue)> {
         let fits = |template: &str| {
             let [template, path] = [template, path].map(|path| path.trim_end_matches('/').split('/'));
@@ -67,8 +73,11 @@ pub(super) async fn call(endpoint: Arc<impl Endpoint>, request: Request, allow: 
             }
             Ok(answer)
         }
-        // Broken text in a path that has no parameter is just another path.
-        Err(error) if error.is::<ParsePathError>() && allow.methods(&path).is_none() => Err(ApiError::NoPath.into()),
+        Err(error) if error.is::<ParsePathError>() => Err(match allow.parameter(&path) {
+            Some(name) => ApiError::field(name, "is not UTF-8 text").into(),
+            // Broken text in a path that has no parameter is just another path.
+            None => ApiError::NoPath.into(),
+        }),
         answer => answer,
     }
 }

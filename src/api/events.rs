@@ -31,6 +31,15 @@ pub enum StreamEvent {
     /// What came in between cannot be told.
     #[oai(mapping = "reset")]
     Reset(Reset),
+    /// Who is in a room: first, and whenever single changes cannot be told.
+    #[oai(mapping = "presence")]
+    Presence(PresenceEvent),
+    /// A user has come into a room, with the first of its connections.
+    #[oai(mapping = "user_joined")]
+    UserJoined(UserJoinedEvent),
+    /// A user has gone from a room, with the last of its connections.
+    #[oai(mapping = "user_left")]
+    UserLeft(UserLeftEvent),
     /// The stream ends: the server goes away, or the token has expired.
     #[oai(mapping = "bye")]
     Bye(Bye),
@@ -146,6 +155,50 @@ pub struct Reset {
     pub head: String,
     /// Where to read anew.
     pub reread: String,
+}
+
+/// Who is in a room, for a stream with `presence`.
+#[derive(Debug, Object)]
+pub struct PresenceEvent {
+    /// Who is there: in the place of all that was told of the room before.
+    pub data: PresenceData,
+}
+
+/// A user has come into a room.
+#[derive(Debug, Object)]
+pub struct UserJoinedEvent {
+    /// Who, and where.
+    pub data: PresenceChange,
+}
+
+/// A user has gone from a room.
+#[derive(Debug, Object)]
+pub struct UserLeftEvent {
+    /// Who, and where.
+    pub data: PresenceChange,
+}
+
+/// Who is in a room.
+#[derive(Debug, Object)]
+pub struct PresenceData {
+    /// The room.
+    pub room: String,
+    /// How many users are there.
+    pub count: u64,
+    /// Their ids; null where they are too many to be told: read `GET /room/{room}/presence`.
+    #[oai(nullable)]
+    pub users: Option<Vec<String>>,
+}
+
+/// One who has come or gone.
+#[derive(Debug, Object)]
+pub struct PresenceChange {
+    /// The room.
+    pub room: String,
+    /// Who: as its messages have it in `sender_id`, where it may write any.
+    pub user_id: String,
+    /// How many users are there now.
+    pub count: u64,
 }
 
 /// Come back, with a new token if the old one has expired: the stream goes on from the last id.

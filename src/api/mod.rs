@@ -15,6 +15,7 @@ mod health;
 mod message;
 mod metrics;
 mod posting;
+mod presence;
 mod problem;
 mod rights;
 mod room;
@@ -91,7 +92,7 @@ impl Parts {
 enum Tag {
     /// Messages: rows of a table, over HTTP.
     Message,
-    /// Rooms: the conversations that messages are in.
+    /// Rooms: the conversations that messages are in, and who is there.
     Room,
     /// Changes of messages, live.
     Stream,
@@ -105,20 +106,28 @@ enum Tag {
 }
 
 /// What clients call, and whoever directs traffic.
-type Outer =
-    (message::MessageApi, room::RoomApi, stream::StreamApi, session::SessionApi, chat::ChatApi, health::HealthApi);
+type Outer = (
+    message::MessageApi,
+    room::RoomApi,
+    stream::StreamApi,
+    presence::PresenceApi,
+    session::SessionApi,
+    chat::ChatApi,
+    health::HealthApi,
+);
 
 /// What those call who look after the node.
 type Inner = (health::ReportApi, metrics::MetricsApi);
 
 fn outer(parts: &Parts) -> Outer {
-    let Parts { store, hub, sessions, session_limits, chat, chat_turns: turns, .. } = parts.clone();
+    let Parts { store, hub, presence, sessions, session_limits, chat, chat_turns: turns, .. } = parts.clone();
     let Parts { health, limits, page_bytes, rooms, streams, .. } = parts.clone();
     let room = room::RoomApi { store: store.clone(), hub: hub.clone(), page_bytes };
     let message = message::MessageApi { store, posting: parts.posting(), hub: hub.clone(), limits, page_bytes };
     let session = session::SessionApi { sessions, limits: session_limits, streams: streams.clone() };
     let chat = chat::ChatApi { chat, session: session.clone(), limits, turns };
-    (message, room, stream::StreamApi { hub, rooms, streams }, session, chat, health::HealthApi { health })
+    let stream = stream::StreamApi { hub, rooms, streams, presence: presence.clone() };
+    (message, room, stream, presence::PresenceApi { presence }, session, chat, health::HealthApi { health })
 }
 
 fn inner(health: &Health) -> Inner {

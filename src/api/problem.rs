@@ -203,9 +203,6 @@ impl ApiError {
         if let Some(error) = error.downcast_ref::<ParsePathError>() {
             return Some(Self::field(parameter(error.name), in_words(&error.reason)));
         }
-        if error.is::<poem::error::ParsePathError>() {
-            return Some(Self::field("id", "is not UTF-8 text"));
-        }
         if let Some(error) = error.downcast_ref::<ParseRequestPayloadError>() {
             return Some(Self::Malformed(error.reason.clone()));
         }

@@ -15,6 +15,7 @@ use poem_openapi::{
     registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchemaRef, Registry},
     types::Type,
 };
+use uuid::Uuid;
 
 use super::{
     Tag,
@@ -22,14 +23,16 @@ use super::{
     events::StreamEvent,
     failed::{CALLER, Failed, INVALID},
     message::check_room,
+    presence::Attendance,
     problem::ApiError,
     rights,
 };
 use crate::{
     auth::Principal,
     edge::Offer,
-    hub::{Hub, ring::Filter},
+    hub::{Hub, Subscription, ring::Filter},
     limit::{Full, Place, Streams},
+    presence::Presence,
 };
 
 /// When a caller that has its most streams may try again, in seconds: one that it has lost is noticed by the system,
@@ -79,7 +82,7 @@ impl ApiResponse for EventStream {
     fn meta() -> MetaResponses {
         let content = vec![MetaMediaType { content_type: Self::CONTENT_TYPE, schema: Self::schema_ref() }];
         let description = "Server-sent events without an `event:` field; the schema is that of one event's `data:`. \
-            Changes carry an `id:`. Comment lines come while nothing happens. Streams may end at any time: connect \
+            Changes carry an `id:`; what tells of presence has none. Comment lines come while nothing happens. Streams may end at any time: connect \
             again with the last `id:`.";
         MetaResponses { responses: vec![answer(200, description, content)] }
     }
@@ -97,12 +100,15 @@ pub(super) struct StreamApi {
     pub rooms: usize,
     /// How many streams each caller may have open.
     pub streams: Streams,
+    /// Who is where.
+    pub presence: Presence,
 }
 
 #[OpenApi(tag = "Tag::Stream")]
 impl StreamApi {
     /// Follow the changes of messages, live, from now or from where you left off.
     #[oai(path = "/stream", method = "get", operation_id = "streamMessages")]
+    #[expect(clippy::too_many_arguments, reason = "each parameter of the call is one of the function")]
     async fn stream(
         &self,
         request: &Request,
@@ -116,23 +122,28 @@ impl StreamApi {
         /// The same, as browsers send it when they reconnect; it wins.
         #[oai(name = "Last-Event-ID")]
         last_event_id_header: Header<Option<String>>,
+        /// Whether to tell who is in these rooms, and who comes and goes; `room` must name them.
+        #[oai(default)]
+        presence: Query<bool>,
+        /// Who is there, with `presence`: only on a server that asks for no token, elsewhere it is the token's `sub`.
+        /// Who says nothing is told, but is not there.
+        user_id: Query<Option<Uuid>>,
     ) -> Result<EventStream, Failed<{ CALLER | INVALID }>> {
         let _ = last_event_id_header.0;
         let from = position(request, last_event_id.0)?;
-        let filter = self.filter(&caller.principal, room.0)?;
+        let (user, until) = (&caller.principal, caller.principal.until);
+        let rooms = self.named(user, room.0)?;
+        let attendance = presence.0.then(|| Attendance::of(&self.presence, user, &rooms, user_id.0)).transpose()?;
+        let filter = if rooms.is_empty() { self.all(user)? } else { Filter::Rooms(rooms) };
         let place = enter(&self.streams, &caller)?;
-        Ok(match (self.hub.subscribe(from, filter, caller.principal.until).await, place) {
-            (Ok(subscription), None) => EventStream::Feed(Offer::new(subscription)),
-            // The stream holds its place until it is dropped, however it ends.
-            (Ok(subscription), Some(place)) => EventStream::Feed(Offer::new(subscription.inspect(move |_| _ = &place))),
-            (Err(refused), _) => come_back(&refused),
+        Ok(match self.hub.subscribe(from, filter, until).await {
+            Ok(subscription) => EventStream::Feed(offer(subscription, place, attendance)),
+            Err(refused) => come_back(&refused),
         })
     }
 
-    fn filter(&self, caller: &Principal, mut rooms: Vec<String>) -> Result<Filter, ApiError> {
-        if rooms.is_empty() {
-            return self.all(caller);
-        }
+    /// The rooms that the request names, each once, all of which the caller may read.
+    fn named(&self, caller: &Principal, mut rooms: Vec<String>) -> Result<Vec<String>, ApiError> {
         rooms.sort_unstable();
         rooms.dedup();
         // Before they are looked at: each is tried against every pattern of the token.
@@ -144,7 +155,7 @@ impl StreamApi {
             check_room(Some(room))?;
             rights::read(caller, room)?;
         }
-        Ok(Filter::Rooms(rooms))
+        Ok(rooms)
     }
 
     /// All that the caller may read.
@@ -156,6 +167,16 @@ impl StreamApi {
             )),
             Some(rooms) => Ok(Filter::Rooms(rooms)),
         }
+    }
+}
+
+/// What a stream is: it holds its place until it is dropped, however it ends. One without a place, or without presence,
+/// has no room for what it lacks.
+fn offer(feed: Subscription, place: Option<Box<Place>>, attendance: Option<Attendance>) -> Offer {
+    match (attendance, place) {
+        (None, None) => Offer::new(feed),
+        (None, Some(place)) => Offer::new(feed.inspect(move |_| _ = &place)),
+        (Some(attendance), place) => Offer::new(attendance.beside(feed).inspect(move |_| _ = &place)),
     }
 }
 

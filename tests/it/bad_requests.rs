@@ -78,6 +78,7 @@ pub fn cases() -> Vec<Case> {
         wrong_ids(),
         wrong_places(),
         wrong_positions(),
+        wrong_presence(),
         too_large(),
     ];
     kinds.into_iter().flatten().collect()
@@ -236,6 +237,29 @@ fn wrong_positions() -> Vec<Case> {
     cases.extend(texts.map(|text| Case::get(format!("/stream?last_event_id={text}"), 422, "last_event_id")));
     let rooms = "room= room=a&room= room=a%0d%0adata:x room=%ff room=%zz room=a&room=b&room=c&room=d".split(' ');
     cases.extend(rooms.map(|rooms| Case::get(format!("/stream?{rooms}"), 422, "room")));
+    cases
+}
+
+fn wrong_presence() -> Vec<Case> {
+    let streams = [
+        ("presence=true presence=true&user_id=0c544734-1888-5ee1-94a9-a8334a166413", "presence"),
+        ("room=a&presence=yes room=a&presence=1 room=a&presence= room=a&presence=%ff", "presence"),
+        ("room=a&presence=true&user_id=me room=a&presence=true&user_id= room=a&user_id=%00", "user_id"),
+        ("presence=true&room=a&room=b&room=c&room=d presence=true&room=", "room"),
+    ];
+    let mut cases = Vec::new();
+    for (queries, field) in streams {
+        cases.extend(queries.split(' ').map(|query| Case::get(format!("/stream?{query}"), 422, field)));
+    }
+    for limit in "0 1001 -1 x 1.5 %ff".split(' ').chain([""]) {
+        cases.push(Case::get(format!("/room/a/presence?limit={limit}"), 422, "limit"));
+    }
+    let long = "r".repeat(65);
+    for room in ["a%20b", "a%2Fb", "%F0%9F%A6%80", "a%00", "a%0A", "%zz", "%ff", "", &long] {
+        cases.push(Case::get(format!("/room/{room}/presence"), 422, "room"));
+    }
+    cases.extend([Method::POST, Method::DELETE].map(|method| Case::new(method, "/room/a/presence", 405, "")));
+    cases.extend(["/room/a/presence/b", "/room/presence"].map(|path| Case::get(path, 404, "")));
     cases
 }
 

@@ -78,6 +78,8 @@ async fn what_may_be_null_is_documented_to_be() {
         ("ChangeData", "content"),
         ("ChangeData", "prev"),
         ("ChangeData", "session_id"),
+        ("PresenceData", "users"),
+        ("PresencePage", "next_cursor"),
     ];
     for (schema, property) in nullable {
         let told = &document["components"]["schemas"][schema]["properties"][property];
@@ -130,8 +132,9 @@ async fn every_status_that_a_bad_request_gets_is_documented() {
     let mut found = 0;
     for case in bad_requests::cases() {
         let path = case.path.split('?').next().unwrap();
-        let template = match path.strip_prefix("/message/") {
-            Some(id) if !id.contains('/') => "/message/{id}",
+        let template = match *path.split('/').collect::<Vec<_>>() {
+            ["", "message", _] => "/message/{id}",
+            ["", "room", _, "presence"] => "/room/{room}/presence",
             _ => path,
         };
         let operation = &document["paths"][template][case.method.as_str().to_lowercase()];
@@ -150,7 +153,10 @@ async fn whatever_needs_the_database_documents_that_it_may_be_away() {
     for (method, path, operation) in operations(&document) {
         // A stream that cannot be served now is a 200 that ends.
         let session = path.starts_with("/session") && !path.ends_with("/stream");
-        let needs = path.starts_with("/message") || session || ["/chat", "/room", "/health/ready"].contains(&path);
+        let needs = path.starts_with("/message")
+            || session
+            || path.starts_with("/room")
+            || ["/chat", "/health/ready"].contains(&path);
         assert_eq!(operation["responses"]["503"].is_object(), needs, "{method} {path}");
     }
 }
@@ -158,7 +164,8 @@ async fn whatever_needs_the_database_documents_that_it_may_be_away() {
 /// One event of each kind, from a real node.
 async fn one_of_each() -> Vec<Event> {
     let world = World::new().await;
-    let node = world.node_with(&[("MAX_EVENT_CONTENT", "100B")]).await;
+    let quick = [("PRESENCE_GRACE", "0s"), ("PRESENCE_SWEEP", "50ms"), ("PRESENCE_MAX_LISTED", "1")];
+    let node = world.node_with(&[&[("MAX_EVENT_CONTENT", "100B")], &quick[..]].concat()).await;
     let mut stream = node.open("", Some("7-7")).await;
     let mut events = stream.take(2).await;
     let id = node.say(message("one")).await;
@@ -166,9 +173,31 @@ async fn one_of_each() -> Vec<Event> {
     node.say(message_in("a", &"too large for an event ".repeat(5))).await;
     world.sql("truncate messages").await;
     events.extend(stream.take(5).await);
+    events.extend(presence(&node).await);
     node.signal("TERM");
     events.push(stream.next().await);
     events
+}
+
+/// One comes and goes; then come more than are told one by one.
+async fn presence(node: &Node) -> Vec<Event> {
+    let query = "?presence=true&room=a";
+    let come = async || node.stream(&format!("{query}&user_id={}", uuid::Uuid::new_v4())).await;
+    let mut stream = node.stream(query).await;
+    let mut events = stream.take(1).await;
+    let one = come().await;
+    events.push(stream.next().await);
+    drop(one);
+    events.push(stream.next().await);
+    let _two = (come().await, come().await);
+    loop {
+        let event = stream.next().await;
+        // Maybe one of them was told before.
+        if event.kind() == "presence" {
+            events.push(event);
+            return events;
+        }
+    }
 }
 
 #[tokio::test]
@@ -177,7 +206,8 @@ async fn the_events_of_a_stream_are_what_the_document_says() {
     let events = one_of_each().await;
     let kinds: Vec<String> = events.iter().map(Event::kind).collect();
     let messages = ["new_message", "updated_message", "deleted_message", "new_message"];
-    assert_eq!(kinds, [&["connected", "reset"], &messages[..], &["truncated", "bye"]].concat());
+    let presence = ["presence", "user_joined", "user_left", "presence"];
+    assert_eq!(kinds, [&["connected", "reset"], &messages[..], &["truncated"], &presence, &["bye"]].concat());
     for event in &events {
         let data = event.data();
         StreamEvent::parse_from_json(Some(data.clone())).unwrap_or_else(|error| panic!("{data}: {error:?}"));

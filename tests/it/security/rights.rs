@@ -48,6 +48,8 @@ async fn cwe_862_each_operation_asks_for_its_own_right() {
         (Method::GET, "/stream?room=a", None, [403, 200, 403, 403, 200, 200]),
         (Method::GET, "/stream?room=b&room=a", None, [403, 403, 403, 403, 403, 403]),
         (Method::GET, "/stream?room=a&last_event_id=1-0", None, [403, 200, 403, 403, 200, 200]),
+        (Method::GET, "/stream?room=a&presence=true", None, [403, 200, 403, 403, 200, 200]),
+        (Method::GET, "/room/a/presence", None, [403, 200, 403, 403, 200, 200]),
         (Method::POST, "/message", Some(own), [403, 403, 201, 403, 201, 201]),
         (Method::POST, "/message", Some(message_in("a", "in another's name")), [403; 6]),
         (Method::PATCH, &*one, Some(patch), [404, 403, 404, 404, 403, 200]),
