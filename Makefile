@@ -11,6 +11,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 
 VENV = target/venv
 CLIENTS = tests/e2e/node_modules/.package-lock.json
+RIVAL = benches/rivals/socketio/node_modules/.package-lock.json
 
 DENY_VERSION = 0.20.2
 DENY ?= target/tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
@@ -39,7 +40,7 @@ stress: services ## Play every fault at full size for about SECONDS (600), with 
 	STRESS_SECONDS='$(SECONDS)' STRESS_SEED='$(SEED)' STRESS_ONLY='$(ONLY)' cargo test --locked --release --test stress
 
 bench: ROUNDS ?= 3
-bench: services ## Ours beside a bare loop and every peer that is installed: the median of ROUNDS (3), or ONLY these questions.
+bench: services $(RIVAL) ## Ours beside a bare loop and every peer that is installed: the median of ROUNDS (3), or ONLY these questions.
 	BENCH_ROUNDS='$(ROUNDS)' BENCH_ONLY='$(ONLY)' cargo bench --locked --bench bench
 	@if [ -z '$(ONLY)' ]; then cargo bench --locked --bench micro; fi
 
@@ -85,6 +86,11 @@ $(VENV)/contract $(VENV)/deploy: Makefile | python
 $(CLIENTS): tests/e2e/package-lock.json | browser
 	npm ci --prefix tests/e2e --ignore-scripts --no-audit --no-fund
 	touch $@
+
+# Without it the benchmark does without socket.io, and says so.
+$(RIVAL): benches/rivals/socketio/package-lock.json
+	@command -v npm >/dev/null && npm ci --prefix benches/rivals/socketio --ignore-scripts --no-audit --no-fund && touch $@ || \
+	  echo 'There is no npm, or it could not install socket.io: it will not be measured.' >&2
 
 services: ## Install with apt-get what is missing: the server programs of PostgreSQL and Redis, and curl.
 	@set -e; missing=; \

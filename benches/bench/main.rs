@@ -23,6 +23,7 @@ fn main() {
         Some("crowd") => role::crowd::play(serde_json::from_str(plan).unwrap()),
         Some("limit") => role::limit::play(),
         Some("producer") => role::producer::play(serde_json::from_str(plan).unwrap()),
+        Some("sockets") => role::sockets::play(serde_json::from_str(plan).unwrap()),
         Some("poster") => role::poster::play(&serde_json::from_str(plan).unwrap()),
         _ => run(),
     }
@@ -40,7 +41,7 @@ fn run() {
         let backend = server::Backend::start(Place::Elsewhere).await;
         let mut report = Report::begin(rounds, most as usize);
         for (name, ask) in question::ALL {
-            // `sessions` asks all that begins with it.
+            // `sessions` asks all that begins with it, and so does `sockets`.
             let family = name.split('-').next().unwrap_or_default();
             if only.is_empty() || only.split(',').any(|wanted| wanted == *name || wanted == family) {
                 ask(&backend, &mut report).await;

@@ -101,7 +101,7 @@ pub async fn measure(server: &mut dyn Server, crowd: &mut Role, subscribers: usi
 }
 
 /// A figure, if there is one: where nothing was delivered, nothing can be said of a delivery.
-fn figure(value: f64, digits: usize) -> String {
+pub fn figure(value: f64, digits: usize) -> String {
     if value.is_finite() { format!("{value:.digits$}") } else { "–".to_owned() }
 }
 

@@ -11,6 +11,7 @@ mod relay;
 mod resume;
 mod rooms;
 mod sessions;
+mod sockets;
 
 use futures_util::future::{FutureExt, LocalBoxFuture};
 
@@ -37,6 +38,8 @@ pub const ALL: &[(&str, Ask)] = &[
     ("sessions-appends", |backend, report| sessions::appends::ask(backend, report).boxed_local()),
     ("sessions-lag", |backend, report| sessions::lag::ask(backend, report).boxed_local()),
     ("sessions-load", |backend, report| sessions::load::ask(backend, report).boxed_local()),
+    ("sockets-memory", |backend, report| sockets::memory::ask(backend, report).boxed_local()),
+    ("sockets-traffic", |backend, report| sockets::traffic::ask(backend, report).boxed_local()),
     ("growth", |backend, report| growth::ask(backend, report).boxed_local()),
 ];
 

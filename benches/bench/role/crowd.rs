@@ -3,7 +3,7 @@
 
 use std::{
     io::{ErrorKind, Read, Write},
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     sync::{Arc, mpsc::Receiver},
     time::{Duration, Instant},
 };
@@ -11,10 +11,9 @@ use std::{
 use memchr::memmem;
 use mio::{Events, Interest, Poll, Token, Waker, net::TcpStream};
 use serde::{Deserialize, Serialize};
-use socket2::{Domain, Socket, Type};
 
 use super::{
-    now, orders, say,
+    connect, now, orders, say,
     text::{Reading, Text},
 };
 
@@ -23,9 +22,6 @@ pub const STAMP: &str = "t=";
 
 /// The digits of such an instant.
 pub const DIGITS: usize = 19;
-
-/// Connections from one address: the system has a port for each.
-const PER_SOURCE: usize = 15_000;
 
 /// About how many of the subscribers look at the time.
 const SAMPLED: usize = 200;
@@ -180,14 +176,7 @@ impl Crowd {
 
     fn connect(&mut self) {
         let key = self.clients.len();
-        // Addresses of its own: ports that an earlier crowd has used are not free for a minute.
-        let [.., high, low] = std::process::id().to_be_bytes();
-        let source = Ipv4Addr::new(127, high, low, 2 + (key / PER_SOURCE) as u8);
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        socket.bind(&SocketAddr::new(IpAddr::V4(source), 0).into()).unwrap();
-        socket.set_nonblocking(true).unwrap();
-        let _under_way = socket.connect(&self.plan.address.into());
-        let mut socket = TcpStream::from_std(socket.into());
+        let mut socket = connect(self.plan.address, key);
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(&mut socket, Token(key), interest).unwrap();
         let path = &self.plan.paths[key % self.plan.paths.len()];

@@ -5,18 +5,24 @@ pub mod crowd;
 pub mod limit;
 pub mod poster;
 pub mod producer;
+pub mod sockets;
 pub mod text;
 
 use std::{
     io::{BufRead, stdin},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{
         Arc,
         mpsc::{Receiver, channel},
     },
 };
 
-use mio::Waker;
+use mio::{Waker, net::TcpStream};
 use serde::de::DeserializeOwned;
+use socket2::{Domain, Socket, Type};
+
+/// Connections from one address: the system has a port for each.
+const PER_SOURCE: usize = 15_000;
 
 /// The orders of the parent, one in a line of standard input; each rouses the role.
 fn orders<T: DeserializeOwned + Send + 'static>(waker: Arc<Waker>) -> Receiver<T> {
@@ -31,6 +37,18 @@ fn orders<T: DeserializeOwned + Send + 'static>(waker: Arc<Waker>) -> Receiver<T
         std::process::exit(0);
     });
     orders
+}
+
+/// The connection of this number, on its way. It has an address of this role's own: ports that an earlier one has used
+/// are not free for a minute.
+fn connect(to: SocketAddr, number: usize) -> TcpStream {
+    let [.., high, low] = std::process::id().to_be_bytes();
+    let source = Ipv4Addr::new(127, high, low, 2 + (number / PER_SOURCE) as u8);
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::new(IpAddr::V4(source), 0).into()).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let _under_way = socket.connect(&to.into());
+    TcpStream::from_std(socket.into())
 }
 
 /// Tells the parent something.

@@ -8,6 +8,7 @@ mod nchan;
 mod publisher;
 mod pushpin;
 mod rowcast;
+pub mod socketio;
 
 use std::{ffi::OsStr, net::SocketAddr, path::PathBuf, process::Command};
 

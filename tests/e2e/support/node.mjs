@@ -61,10 +61,22 @@ export class Node {
   say(room, content) {
     return this.send("POST", "/message", { room, content, sender_id: randomUUID() });
   }
+
+  /** All messages of a room, oldest first, asked for as clients of Socket.IO do. */
+  async history(room) {
+    const messages = [];
+    let cursor = "";
+    do {
+      const page = await this.send("GET", `/api/messages?roomId=${room}&limit=100${cursor}`);
+      messages.push(...page.messages);
+      cursor = page.next_cursor && `&cursor=${encodeURIComponent(page.next_cursor)}`;
+    } while (cursor);
+    return messages.reverse();
+  }
 }
 
-/** A token for all rooms, signed with this secret. */
-export function token(secret, lifetime) {
-  const rights = ["--sub", randomUUID(), "--read", "*", "--write", "*", "--for", lifetime];
+/** A token signed with this secret: for all rooms, where nothing else is said. */
+export function token(secret, lifetime, { sub = randomUUID(), read = "*", write = "*" } = {}) {
+  const rights = ["--sub", sub, "--read", read, "--write", write, "--for", lifetime];
   return execFileSync(ROWCAST, ["token", ...rights], { env: { JWT_SECRET: secret }, encoding: "utf8" }).trim();
 }

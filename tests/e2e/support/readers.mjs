@@ -1,10 +1,10 @@
 // The clients: they read a stream in the same way, and tell the same of it.
 
-import { after, before, describe } from "node:test";
+import { describe } from "node:test";
 
 import { EventSource } from "eventsource";
-import { chromium } from "playwright-core";
 
+import { empty, inBrowser } from "./pages.mjs";
 import { Watched } from "./watched.mjs";
 
 const CLOSED = 2;
@@ -89,7 +89,7 @@ class PageReader extends Reader {
 
   async start() {
     await this.#page.exposeFunction("tell", this.tell);
-    await this.#load((place) => this.#page.goto(place));
+    await this.#load();
   }
 
   async stop() {
@@ -101,30 +101,31 @@ class PageReader extends Reader {
     await this.#load(() => this.#page.reload());
   }
 
-  /** A page of the server's own may call it. This one is empty, and does not trouble the server. */
   async #load(load) {
-    const place = new URL("/empty", this.url).href;
-    await this.#page.route(place, (asked) => asked.fulfill({ contentType: "text/html", body: "<!doctype html>" }));
-    await load(place);
-    await this.#page.unroute(place);
+    await empty(this.#page, this.url, load);
     this.told = [];
     await this.#page.evaluate(read, this.url);
   }
 }
 
+/** Reads a stream with npm's library until the test `t` ends. */
+export function follow(t, url) {
+  return start(t, new LibraryReader(url));
+}
+
 /** The same tests for each client. They are given what opens a stream, to be closed after the test `t`. */
 export function forEachReader(tests) {
-  const follow = (t, reader) => {
-    t.after(() => reader.stop());
-    return reader.start().then(() => reader);
-  };
   describe("with npm's eventsource", () => {
-    tests((t, url) => follow(t, new LibraryReader(url)));
+    tests(follow);
   });
   describe("in a page in Chromium", () => {
-    let browser;
-    before(async () => (browser = await chromium.launch({ executablePath: process.env.CHROMIUM })));
-    after(() => browser.close());
-    tests(async (t, url) => follow(t, new PageReader(url, await browser.newPage())));
+    const page = inBrowser();
+    tests(async (t, url) => start(t, new PageReader(url, await page())));
   });
+}
+
+async function start(t, reader) {
+  t.after(() => reader.stop());
+  await reader.start();
+  return reader;
 }
