@@ -44,6 +44,16 @@ export class Proxy extends Watched {
     this.#knife = latin1(Buffer.from(text));
   }
 
+  /** Takes nothing more from the nodes, as a reader does that is too slow; what they then have to say piles up. */
+  hold() {
+    for (const link of this.#links) link.server.pause();
+  }
+
+  /** Takes it again. */
+  release() {
+    for (const link of this.#links) link.server.resume();
+  }
+
   /** Cuts, and lets nobody through. */
   down() {
     this.#down = true;

@@ -1,0 +1,176 @@
+// Who is in a room: sockets and streams see each other come and go, at whichever node they are.
+
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { after, before, describe, it } from "node:test";
+
+import { Node } from "./support/node.mjs";
+import { Proxy } from "./support/proxy.mjs";
+import { follow } from "./support/readers.mjs";
+import { POLLING, WEBSOCKET, open } from "./support/sockets.mjs";
+
+describe("a room", () => {
+  let first, second;
+  before(async () => ([first, second] = await Promise.all([Node.start(), Node.start()])));
+  after(() => [first, second].forEach((node) => node.kill()));
+
+  /** A socket of a user, in a room. */
+  async function socket(t, roomId, userId = randomUUID(), where = first, transports = WEBSOCKET) {
+    const socket = await open(t, where.url, { ...transports, auth: { userId } });
+    socket.userId = userId;
+    socket.joined = await socket.join(roomId);
+    return socket;
+  }
+
+  /** A stream of a user, in a room, that is told who is there. */
+  async function stream(t, roomId, userId = randomUUID(), where = second) {
+    const stream = await follow(t, `${where.url}/stream?room=${roomId}&presence=true&user_id=${userId}`);
+    stream.userId = userId;
+    await stream.until("who is there", () => presence(stream).length > 0);
+    return stream;
+  }
+
+  /** Another user comes and goes, which is told after all that was to be told of those who went before. */
+  async function comesAndGoes(t, roomId) {
+    const user = await socket(t, roomId);
+    await user.stop();
+    return [["user_joined", user.userId], ["user_left", user.userId]];
+  }
+
+  it("shows sockets and streams to each other, as they come and as they go", async (t) => {
+    const roomId = randomUUID();
+    const one = await socket(t, roomId);
+    const two = await stream(t, roomId);
+    const { data } = presence(two)[0];
+    assert.deepEqual(data, { room: roomId, count: 2, users: [one.userId, two.userId].sort() });
+    assert.deepEqual(await one.have(1, "userJoined"), [{ roomId, userId: two.userId, count: 2 }]);
+    const three = await socket(t, roomId, undefined, second, POLLING);
+    assert.deepEqual(three.joined.users, [one.userId, two.userId, three.userId].sort());
+    const four = await stream(t, roomId, undefined, first);
+    const joined = [three, four].map(({ userId }, at) => ({ roomId, userId, count: at + 3 }));
+    assert.deepEqual((await one.have(3, "userJoined")).slice(1), joined);
+    assert.deepEqual(await told(two, 2), joined.map((one) => ["user_joined", one]));
+    await three.stop();
+    await one.have(1, "userLeft");
+    await four.stop();
+    const left = [three, four].map(({ userId }, at) => ({ roomId, userId, count: 3 - at }));
+    assert.deepEqual(await one.have(2, "userLeft"), left);
+    assert.deepEqual((await told(two, 4)).slice(2), left.map((one) => ["user_left", one]));
+    // Nobody is told of oneself.
+    assert.deepEqual([one.of("userJoined").length, presence(four).length], [3, 1]);
+  });
+
+  it("is told over HTTP as it is", async (t) => {
+    const roomId = randomUUID();
+    const one = await socket(t, roomId);
+    const again = await socket(t, roomId, one.userId, second);
+    const two = await stream(t, roomId);
+    const users = [{ user_id: one.userId, connections: 2 }, { user_id: two.userId, connections: 1 }];
+    users.sort((one, other) => (one.user_id < other.user_id ? -1 : 1));
+    const { count, users: there } = await second.send("GET", `/room/${roomId}/presence`);
+    assert.deepEqual([count, there], [2, users]);
+    await again.ask("leaveRoom", { roomId });
+    const { users: now } = await first.send("GET", `/room/${roomId}/presence`);
+    assert.deepEqual(now.map(({ connections }) => connections), [1, 1]);
+  });
+
+  it("takes the tabs and the devices of a user for one", async (t) => {
+    const roomId = randomUUID();
+    const watchers = [await socket(t, roomId), await stream(t, roomId, undefined, first)];
+    const user = randomUUID();
+    const tabs = [await socket(t, roomId, user), await stream(t, roomId, user), await socket(t, roomId, user, second)];
+    assert.equal(tabs[2].joined.count, 3);
+    await tabs[0].stop();
+    await tabs[1].stop();
+    const comings = [["user_joined", user], ...(await comesAndGoes(t, roomId))];
+    assert.deepEqual(await set(watchers, comings), comings.map(String).sort());
+    await tabs[2].stop();
+    const end = [...comings, ["user_left", user]];
+    assert.deepEqual(await set(watchers, end), end.map(String).sort());
+  });
+
+  it("does not notice a user who comes back at once, or at another node", async (t) => {
+    const roomId = randomUUID();
+    const watchers = [await socket(t, roomId), await stream(t, roomId)];
+    const user = randomUUID();
+    const proxy = await Proxy.to(first, t);
+    const restless = await socket(t, roomId, user, proxy);
+    for (const node of [second, first]) {
+      proxy.node = node;
+      const times = restless.of("connect").length;
+      proxy.cut();
+      await restless.have(times + 1, "connect");
+      await restless.join(roomId);
+    }
+    const comings = [["user_joined", user], ...(await comesAndGoes(t, roomId))];
+    assert.deepEqual(await set(watchers, comings), comings.map(String).sort());
+  });
+
+  it("loses those who were at a node that is killed, each once", async (t) => {
+    const roomId = randomUUID();
+    const watchers = [await socket(t, roomId), await stream(t, roomId)];
+    const victim = await Node.start();
+    const both = await socket(t, roomId, undefined, victim);
+    await socket(t, roomId, both.userId, second);
+    const lost = [
+      await socket(t, roomId, undefined, victim),
+      await stream(t, roomId, undefined, victim),
+      await socket(t, roomId, undefined, victim, POLLING),
+    ];
+    victim.kill();
+    for (const { userId } of lost) await watchers[0].until("it is gone", () => hasLeft(watchers[0], userId));
+    const gone = lost.map(({ userId }) => ["user_left", userId]);
+    const came = [both, ...lost].map(({ userId }) => ["user_joined", userId]);
+    const comings = [...came, ...gone, ...(await comesAndGoes(t, roomId))];
+    assert.deepEqual(await set(watchers, comings), comings.map(String).sort());
+    const { users } = await second.send("GET", `/room/${roomId}/presence`);
+    const there = [...watchers, both].map(({ userId }) => userId).sort();
+    assert.deepEqual(users.map(({ user_id }) => user_id), there);
+  });
+
+  it("tells a user who has left what goes on no more", async (t) => {
+    const roomId = randomUUID();
+    const watcher = await socket(t, roomId);
+    const leaving = await socket(t, roomId);
+    await leaving.ask("leaveRoom", { roomId });
+    await watcher.have(1, "userLeft");
+    const later = await socket(t, roomId);
+    await watcher.have(2, "userJoined");
+    const { users } = await leaving.join(roomId);
+    assert.deepEqual(users, [watcher.userId, later.userId, leaving.userId].sort());
+    assert.deepEqual([leaving.of("userJoined"), leaving.of("userLeft")], [[], []]);
+  });
+});
+
+function hasLeft(socket, user) {
+  return socket.of("userLeft").some(({ userId }) => userId === user);
+}
+
+/** What a stream was told of the room. */
+function presence(stream) {
+  const types = ["presence", "user_joined", "user_left"];
+  return stream.of("message").map(({ data }) => data).filter(({ type }) => types.includes(type));
+}
+
+/** The comings and goings that a stream was told of, in the words of sockets. */
+async function told(stream, count) {
+  const all = () => presence(stream).filter(({ type }) => type !== "presence");
+  await stream.until(`${count} comings and goings`, () => all().length >= count);
+  return all().map(({ type, data: { room: roomId, user_id: userId, count } }) => [type, { roomId, userId, count }]);
+}
+
+/** The comings and goings, each once, that all of these were told, beside those of themselves. */
+async function set(watchers, comings) {
+  const own = watchers.map(({ userId }) => userId);
+  const [socket, stream] = watchers;
+  const bySocket = () => [
+    ...socket.of("userJoined").map(({ userId }) => ["user_joined", userId]),
+    ...socket.of("userLeft").map(({ userId }) => ["user_left", userId]),
+  ];
+  const byStream = () => presence(stream).slice(1).map(({ type, data }) => [type, data.user_id]);
+  const others = (all) => all.filter(([, userId]) => !own.includes(userId)).map(String).sort();
+  await socket.until("all comings and goings", () => others(bySocket()).length >= comings.length);
+  await stream.until("all comings and goings", () => others(byStream()).length >= comings.length);
+  assert.deepEqual(others(byStream()), others(bySocket()));
+  return others(bySocket());
+}
