@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    api,
+    api::{self, SocketIo},
     auth::Auth,
     change::{EventId, History},
     chat::{Chat, model::Model},
@@ -19,7 +19,8 @@ use crate::{
     intake::Intake,
     limit::{Limiter, Streams},
     listen::Listeners,
-    redis::{self, Line, Redis},
+    presence::Presence,
+    redis::{self, Line, Redis, bells::Bells},
     relay::Relay,
     session::Sessions,
     store::{Store, StoreError},
@@ -33,10 +34,12 @@ struct Node {
     store: Store,
     redis: Redis,
     line: Line,
+    bells: Bells,
     hub: Hub,
     intake: Intake,
     relay: Relay,
     sessions: Sessions,
+    presence: Presence,
     chat: Chat,
     health: Health,
     auth: Auth,
@@ -50,12 +53,14 @@ impl Node {
         let intake = Intake::new(hub.clone(), store.clone());
         let relay = Relay::new(store.clone(), redis.clone(), settings.feed.options(name()));
         let auth = settings.identity.auth()?;
-        let sessions = Sessions::new(&redis, store.clone(), settings.sessions());
+        let bells = Bells::new(redis.clone());
+        let sessions = Sessions::new(&redis, bells.clone(), store.clone(), settings.sessions());
+        let presence = Presence::new(&redis, bells.clone(), settings.presence.options());
         let replies = settings.chat.options(settings.sessions.limits().chunk_bytes);
         let chat = Chat::new(Model::new(settings.chat.model())?, sessions.clone(), store.clone(), replies);
         let (hub_in, leading) = (intake.status(), relay.status());
         let health = Health::new(store.clone(), hub.clone(), sessions.clone(), chat.clone(), hub_in, leading);
-        Ok(Self { store, redis, line, hub, intake, relay, sessions, chat, health, auth })
+        Ok(Self { store, redis, line, bells, hub, intake, relay, sessions, presence, chat, health, auth })
     }
 
     fn api(&self, settings: &Settings) -> api::Parts {
@@ -63,6 +68,7 @@ impl Node {
             store: self.store.clone(),
             hub: self.hub.clone(),
             sessions: self.sessions.clone(),
+            presence: self.presence.clone(),
             chat: self.chat.clone(),
             chat_turns: settings.chat.llm_max_turns,
             session_limits: settings.sessions.limits(),
@@ -127,8 +133,12 @@ pub async fn run(
     let (dialect, model) = (settings.chat.llm_dialect.name(), settings.chat.llm_model.as_deref());
     tracing::info!(dialect, model, "replies are asked of this model");
     let (api, hub, health) = (node.api(settings), node.hub.clone(), node.health.clone());
+    let sockets = settings.socketio.options(settings.streams.max_rooms).map(|options| SocketIo::new(options, &api));
     let (sessions, chat) = (node.sessions.clone(), node.chat.clone());
     let (feed, tasks) = feed(node, settings);
+    if let Some(sockets) = sockets.clone() {
+        tasks.spawn(feed.clone().run_until_cancelled_owned(async move { sockets.run().await }));
+    }
     if let Some(listener) = listeners.admin {
         let admin = edge::serve_few(listener, api::admin(&health));
         tasks.spawn(feed.clone().run_until_cancelled_owned(admin));
@@ -141,9 +151,15 @@ pub async fn run(
     let drain = settings.streams.drain;
     let leave = async {
         chat.close();
-        tokio::join!(hub.close(drain), sessions.close(drain));
+        let sockets = async {
+            match &sockets {
+                Some(sockets) => sockets.close(drain).await,
+                None => {}
+            }
+        };
+        tokio::join!(hub.close(drain), sessions.close(drain), sockets);
     };
-    let served = edge::serve(listeners.clients, edge, api::routes(api), stopped, leave).await;
+    let served = edge::serve(listeners.clients, edge, api::routes(api, sockets.as_ref()), stopped, leave).await;
 
     chat.stop().await;
     // Only now: until the last stream had gone, changes were still to be had, and until the last reply was made, chunks
@@ -154,14 +170,17 @@ pub async fn run(
     served.context("the server")
 }
 
-/// Starts what runs beside the requests: what feeds the hub, what carries sessions to their end, and what keeps tokens'
-/// keys fresh. It ends with the token.
+/// Starts what runs beside the requests: what feeds the hub, what carries sessions to their end, what knows who is there, and
+/// what keeps tokens' keys fresh. It ends with the token.
 fn feed(node: Node, settings: &Settings) -> (CancellationToken, TaskTracker) {
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     let bus = redis::subscribe(node.redis, stop.clone());
     tasks.spawn(node.intake.run(bus, stop.clone()));
     tasks.spawn(node.relay.run(stop.clone()));
+    tasks.spawn(node.bells.run(stop.clone()));
     tasks.spawn(node.sessions.run(stop.clone()));
+    // At its end it tells of all who leave with this node: so no stream may be left by then.
+    tasks.spawn(node.presence.run(stop.clone()));
     let (hub, every) = (node.hub.clone(), settings.streams.keep_alive);
     tasks.spawn(stop.clone().run_until_cancelled_owned(async move { hub.keep_alive(every).await }));
     tasks.spawn(stop.clone().run_until_cancelled_owned(async move { node.hub.expire().await }));

@@ -41,6 +41,14 @@ impl Frame {
         let event = format!("id: {event_id}\ndata: {{\"type\":\"{kind}\",\"data\":{json}}}\n\n");
         Self { event_id, room, captured, bytes: event.into() }
     }
+
+    /// The JSON of the change, as it was published.
+    pub fn json(&self) -> &[u8] {
+        // The frame was made above, and nothing before the data has a brace but the one around it.
+        let begin = self.bytes.iter().enumerate().filter(|(_, byte)| **byte == b'{').map(|(at, _)| at).nth(1);
+        let end = self.bytes.len().saturating_sub(3);
+        begin.and_then(|begin| self.bytes.get(begin..end)).unwrap_or_default()
+    }
 }
 
 /// Why a stream could not go on where the client left it.

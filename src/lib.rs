@@ -68,13 +68,14 @@
 //! | [`telemetry`] | the log of the process, and its traces |
 //! | [`auth`] | who calls: tokens, and the rights they give |
 //! | [`store`] | all SQL: messages, written in groups; the log, ticks, leadership, bells, retention |
-//! | [`redis`] | all Redis: the bus, each change published once; sessions, their bells; what nodes count and remember |
+//! | [`redis`] | all Redis: the bus, each change published once; sessions, who is where, their bells; what nodes count and remember |
 //! | [`relay`] | the leader's work: from the log to positions, from positions to the bus |
 //! | [`hub`] | ring, rooms, subscriptions: from a position to a subscriber |
 //! | [`intake`] | keeps the hub at the head, from the bus or from the log |
 //! | [`limit`] | how often each caller may ask, and how many streams it may have open |
 //! | [`idempotency`] | a message that is posted again under its key is written once |
 //! | [`session`] | replies that are still being written: who reads them, how they end, how they become messages |
+//! | [`presence`] | who is in which room, all nodes together, and who is told so |
 //! | [`health`] | whether changes come through, stage by stage; how every part of the node is |
 //! | [`chat`] | asks a model, of a service or the built-in one, and pours its answer into a session |
 //! | [`api`] | the HTTP contract: resources, who may call, what every answer wears, problems, the OpenAPI document |
@@ -121,6 +122,7 @@ pub mod message;
 pub mod metrics;
 mod mistakes;
 pub mod network;
+pub mod presence;
 pub mod quota;
 pub mod redis;
 pub mod relay;

@@ -14,7 +14,8 @@ use serde_json::Value;
 use super::problem::ApiError;
 
 /// Paths that are not in the document, which [`super::routes`] adds.
-const PAGES: [&str; 3] = ["/docs", "/openapi.json", "/openapi.yaml"];
+const PAGES: [(&str, &str); 4] =
+    [("/docs", "GET"), ("/openapi.json", "GET"), ("/openapi.yaml", "GET"), ("/socket.io/", "GET, POST")];
 
 /// The methods of each path.
 pub(super) struct Allow {
@@ -32,7 +33,7 @@ impl Allow {
             let names: Vec<String> = item.as_object()?.keys().map(|name| name.to_uppercase()).collect();
             Some((Arc::new(path.clone()), HeaderValue::try_from(names.join(", ")).ok()?))
         });
-        let pages = PAGES.map(|path| (Arc::new(path.to_owned()), HeaderValue::from_static("GET")));
+        let pages = PAGES.map(|(path, methods)| (Arc::new(path.to_owned()), HeaderValue::from_static(methods)));
         Self { paths: methods.chain(pages).collect(), unmatched: Arc::new("unmatched".to_owned()) }
     }
 
@@ -47,7 +48,7 @@ impl Allow {
 
     fn find(&self, path: &str) -> Option<&(Arc<String>, HeaderValue)> {
         let fits = |template: &str| {
-            let (template, path) = (template.split('/'), path.trim_end_matches('/').split('/'));
+            let [template, path] = [template, path].map(|path| path.trim_end_matches('/').split('/'));
             template.clone().count() == path.clone().count()
                 && template.zip(path).all(|(wanted, given)| wanted.starts_with('{') || wanted == given)
         };

@@ -47,24 +47,33 @@ pub(super) async fn tell(endpoint: Arc<impl Endpoint>, mut request: Request, lim
 /// # Errors
 /// When its caller asks too often.
 pub(super) async fn spend(limiter: &Limiter, request: &Request, who: impl FnOnce() -> Who) -> Result<(), ApiError> {
-    let (standing, refused) = match limiter.count(group(request), who).await {
-        Ok(None) => return Ok(()),
-        Ok(Some(standing)) => (standing, Ok(())),
-        Err(Refused::TooOften { standing, wait }) => (standing, Err(too_often(wait))),
-        Err(error @ Refused::Uncounted(_)) => return Err(ApiError::Unavailable(error.into())),
-    };
-    if let Some(note) = request.extensions().get::<Note>() {
+    let (standing, refused) = count(limiter, group(request), who).await;
+    if let (Some(standing), Some(note)) = (standing, request.extensions().get::<Note>()) {
         // A request is counted once.
         let _ = note.0.set(standing);
     }
     refused
 }
 
+/// Counts a call that is no request of its own: how its caller stands, where that is known, and whether it asks too
+/// often.
+pub(super) async fn count(
+    limiter: &Limiter,
+    group: Group,
+    who: impl FnOnce() -> Who,
+) -> (Option<Standing>, Result<(), ApiError>) {
+    match limiter.count(group, who).await {
+        Ok(standing) => (standing, Ok(())),
+        Err(Refused::TooOften { standing, wait }) => (Some(standing), Err(too_often(wait))),
+        Err(error @ Refused::Uncounted(_)) => (None, Err(ApiError::Unavailable(error.into()))),
+    }
+}
+
 fn group(request: &Request) -> Group {
     // By the whole path: in the place of an id, the same words would choose a budget for what is no such call.
     let path: Vec<&str> = request.uri().path().split('/').skip(1).collect();
     match (request.method(), &*path) {
-        (_, ["stream"] | ["session", _, "stream"]) => Group::Stream,
+        (_, ["stream"] | ["session", _, "stream"] | ["socket.io", ..]) => Group::Stream,
         (_, ["chat"]) => Group::Chat,
         (_, ["session", _, "chunk"]) => Group::Chunk,
         (&Method::GET | &Method::HEAD, _) => Group::Read,

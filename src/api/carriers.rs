@@ -4,6 +4,9 @@
 //! send no header; so also when another site's page makes it call us. Reading does no harm then, since that page may
 //! not see the answer; what writes must come from a page of our own (CSRF). A query is for an `EventSource` of another
 //! site: it stands in histories and in the logs of proxies, and so must be asked for.
+//!
+//! A socket is opened with a request that only reads, and then both reads and writes, and no browser keeps other sites'
+//! pages from opening one. So there a cookie counts only from a page of our own, as for what writes.
 
 use poem::{
     Request,
@@ -40,18 +43,28 @@ impl Carriers {
             tokens.extend(query.filter_map(|pair| named(pair, QUERY)));
         }
         let asked = !tokens.is_empty();
+        self.add_cookies(request, &mut tokens);
+        let token = one(&tokens)?;
+        if token.is_some() && !asked && self.is_forged(request) {
+            return Err(forged());
+        }
+        Ok(token)
+    }
+
+    /// The token of a request that opens a socket; `given` is what came with its first packet.
+    pub(super) fn handshake(&self, request: &Request) -> Given {
+        let headers = request.headers().get_all(header::AUTHORIZATION).iter();
+        let mut tokens: Vec<&str> = headers.filter_map(|value| bearer(value.to_str().ok()?)).collect();
+        let asked = !tokens.is_empty();
+        self.add_cookies(request, &mut tokens);
+        let forged = !asked && self.is_of_another_site(request);
+        Given { tokens: tokens.into_iter().map(str::to_owned).collect(), forged }
+    }
+
+    fn add_cookies<'a>(&self, request: &'a Request, tokens: &mut Vec<&'a str>) {
         let cookies = request.headers().get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
         let pairs = cookies.flat_map(|cookies| cookies.split(';'));
         tokens.extend(pairs.filter_map(|pair| named(pair.trim(), &self.cookie)));
-        // Nobody can say which one is meant, and who could add one would choose.
-        if tokens.windows(2).any(|two| two[0] != two[1]) {
-            return Err(AuthError::Several.into());
-        }
-        let token = tokens.pop();
-        if token.is_some() && !asked && self.is_forged(request) {
-            return Err(ApiError::Forbidden("a page of another site may not write with your cookie".to_owned()));
-        }
-        Ok(token)
     }
 
     /// Whether a page of another site has made a browser write.
@@ -59,6 +72,10 @@ impl Carriers {
         if [Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method()) {
             return false;
         }
+        self.is_of_another_site(request)
+    }
+
+    fn is_of_another_site(&self, request: &Request) -> bool {
         let mut origins = request.headers().get_all(header::ORIGIN).iter();
         origins.any(|origin| !origin.to_str().is_ok_and(|origin| self.is_ours(origin, request)))
     }
@@ -74,6 +91,38 @@ impl Carriers {
             .is_some_and(|(scheme, site)| sealed(scheme) && host.is_some_and(|host| site.eq_ignore_ascii_case(host)));
         here || self.origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
     }
+}
+
+/// The tokens that came with the request which opened a socket.
+#[derive(Debug, Clone)]
+pub(super) struct Given {
+    tokens: Vec<String>,
+    /// They are cookies, and a page of another site has made the browser send them.
+    forged: bool,
+}
+
+impl Given {
+    /// The token of the socket, with the one that came in its first packet.
+    pub(super) fn token<'a>(&'a self, first: Option<&'a str>) -> Result<Option<&'a str>, ApiError> {
+        match first {
+            // A page that has a token needs no cookie: what another site's page could add is left out.
+            Some(_) if self.forged => Ok(first),
+            None if self.forged && !self.tokens.is_empty() => Err(forged()),
+            first => one(&self.tokens.iter().map(String::as_str).chain(first).collect::<Vec<_>>()),
+        }
+    }
+}
+
+/// The one token that is given. Nobody can say which of several is meant, and who could add one would choose.
+fn one<'a>(tokens: &[&'a str]) -> Result<Option<&'a str>, ApiError> {
+    match tokens.windows(2).any(|two| two[0] != two[1]) {
+        true => Err(AuthError::Several.into()),
+        false => Ok(tokens.last().copied()),
+    }
+}
+
+fn forged() -> ApiError {
+    ApiError::Forbidden("a page of another site may not write with your cookie".to_owned())
 }
 
 /// The token of an `Authorization` header; the name of the scheme may be written in any way.

@@ -166,7 +166,7 @@ impl ChatApi {
         new: Wire<NewChat>,
     ) -> Result<Chatted, Failed<{ BODY | CALLER | CONFLICT | UNAVAILABLE }>> {
         let (said, prompt, chosen) = self.judge(new.0)?;
-        rights::post(&caller.principal, &said.room, said.sender_id)?;
+        rights::post(&caller.principal, &said.room, ("sender_id", said.sender_id))?;
         // Before anything is said and paid.
         let place = wants_events(request).then(|| self.session.enter(&caller)).transpose()?;
         let owner = caller.principal.subject.clone().unwrap_or_default();

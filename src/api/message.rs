@@ -13,6 +13,7 @@ use super::{
     Tag,
     caller::Caller,
     failed::{BODY, CALLER, Failed, INVALID, NOT_FOUND, UNAVAILABLE},
+    posting::{Post, Posting},
     problem::ApiError,
     rights,
     wire::{Wire, check},
@@ -20,7 +21,7 @@ use super::{
 use crate::{
     cursor::Cursor,
     hub::Hub,
-    idempotency::{Key, Once},
+    idempotency::Key,
     message::{Limits, Message, MessagePatch, NewMessage, is_room},
     store::{self, Seen, Store, StoreError, Within},
 };
@@ -89,8 +90,8 @@ enum Deleted {
 pub(super) struct MessageApi {
     /// Where the rows are.
     pub store: Store,
-    /// Where they are written once, however often they are posted.
-    pub once: Once,
+    /// How they are written.
+    pub posting: Posting,
     /// Where the feed is.
     pub hub: Hub,
     /// How large a message may be.
@@ -142,13 +143,9 @@ impl MessageApi {
         idempotency_key: Header<Option<String>>,
         new: Wire<NewMessage>,
     ) -> Result<Posted, Failed<{ BODY | CALLER | UNAVAILABLE }>> {
-        check(new.0.validate_with_args(&self.limits))?;
-        rights::post(&caller.principal, &new.0.room, new.0.sender_id)?;
         let _ = idempotency_key.0;
-        let (message, was_there) = match key(request)? {
-            None => (self.store.add(&new.0).await?, false),
-            Some(key) => self.once.post(caller.principal.subject.as_deref(), &key, &new.0).await?,
-        };
+        let post = Post { new: new.0, sender_field: "sender_id", key: key(request)? };
+        let (message, was_there) = self.posting.post(&caller.principal, post).await?;
         let location = format!("/message/{}", message.id);
         Ok(Posted::Created(Wire(message), location, was_there.then_some(true)))
     }

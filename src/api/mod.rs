@@ -14,9 +14,11 @@ mod front;
 mod health;
 mod message;
 mod metrics;
+mod posting;
 mod problem;
 mod rights;
 mod session;
+mod socketio;
 mod stream;
 mod wire;
 
@@ -32,10 +34,11 @@ pub use events::StreamEvent;
 pub use front::{Options as FrontOptions, Origins};
 pub use problem::{FieldError, Problem};
 pub use session::{Refusal, SessionEvent, SessionLimits};
+pub use socketio::{Options as SocketIoOptions, SocketIo};
 
 use crate::{
-    chat::Chat, health::Health, hub::Hub, idempotency::Once, limit::Streams, message::Limits, session::Sessions,
-    store::Store,
+    chat::Chat, health::Health, hub::Hub, idempotency::Once, limit::Streams, message::Limits, presence::Presence,
+    session::Sessions, store::Store,
 };
 
 /// What every answer depends on.
@@ -65,6 +68,8 @@ pub struct Parts {
     pub body_timeout: Duration,
     /// Where messages are posted with keys.
     pub once: Once,
+    /// Who is in which room.
+    pub presence: Presence,
     /// How many streams each caller may have open.
     pub streams: Streams,
     /// Who is let in.
@@ -73,6 +78,12 @@ pub struct Parts {
     pub apart: bool,
     /// What every answer is dressed in.
     pub front: FrontOptions,
+}
+
+impl Parts {
+    fn posting(&self) -> posting::Posting {
+        posting::Posting { store: self.store.clone(), once: self.once.clone(), limits: self.limits }
+    }
 }
 
 #[derive(Tags)]
@@ -98,8 +109,8 @@ type Inner = (health::ReportApi, metrics::MetricsApi);
 
 fn outer(parts: &Parts) -> Outer {
     let Parts { store, hub, sessions, session_limits, chat, chat_turns: turns, .. } = parts.clone();
-    let Parts { health, limits, page_bytes, rooms, once, streams, .. } = parts.clone();
-    let message = message::MessageApi { store, once, hub: hub.clone(), limits, page_bytes };
+    let Parts { health, limits, page_bytes, rooms, streams, .. } = parts.clone();
+    let message = message::MessageApi { store, posting: parts.posting(), hub: hub.clone(), limits, page_bytes };
     let session = session::SessionApi { sessions, limits: session_limits, streams: streams.clone() };
     let chat = chat::ChatApi { chat, session: session.clone(), limits, turns };
     (message, stream::StreamApi { hub, rooms, streams }, session, chat, health::HealthApi { health })
@@ -126,10 +137,10 @@ pub fn document(parts: Parts) -> (String, String) {
 }
 
 /// All routes.
-pub fn routes(parts: Parts) -> BoxEndpoint<'static, Response> {
+pub fn routes(parts: Parts, sockets: Option<&SocketIo>) -> BoxEndpoint<'static, Response> {
     match parts.apart {
-        true => routes_of(service(outer(&parts)), parts).boxed(),
-        false => routes_of(service((outer(&parts), inner(&parts.health))), parts).boxed(),
+        true => routes_of(service(outer(&parts)), parts, sockets).boxed(),
+        false => routes_of(service((outer(&parts), inner(&parts.health))), parts, sockets).boxed(),
     }
 }
 
@@ -143,18 +154,26 @@ pub fn admin(health: &Health) -> impl Endpoint + use<> {
         .catch_all_error(problem::catch)
 }
 
-fn routes_of<T: OpenApi + 'static>(service: OpenApiService<T, ()>, parts: Parts) -> impl Endpoint<Output = Response> {
+fn routes_of<T: OpenApi + 'static>(
+    service: OpenApiService<T, ()>,
+    parts: Parts,
+    sockets: Option<&SocketIo>,
+) -> impl Endpoint<Output = Response> + use<T> {
     let limit = wire::BodyLimit::new(&parts.limits, &parts.session_limits, parts.body_timeout);
     let (gate, front, sessions) = (parts.gate, parts.front, parts.sessions);
     let limiter = gate.limiter.clone();
     let (docs, json, yaml) = (docs::page(service.swagger_ui_html()), service.spec(), service.spec_yaml());
     let allow = Arc::new(allow::Allow::of(&json));
     let routes = Arc::clone(&allow);
-    let endpoint = Route::new()
+    let mut endpoint = Route::new()
         .nest("/", service.data(limit).data(gate).data(sessions))
         .nest("/docs", Route::new().at("/", docs))
         .at("/openapi.json", poem::get(docs::text("application/json", json)))
-        .at("/openapi.yaml", poem::get(docs::text("application/yaml", yaml)))
+        .at("/openapi.yaml", poem::get(docs::text("application/yaml", yaml)));
+    if let Some(sockets) = sockets {
+        endpoint = endpoint.at("/socket.io/", sockets.endpoint()).at("/socket.io", sockets.endpoint());
+    }
+    let endpoint = endpoint
         .around(move |endpoint, request| allow::call(endpoint, request, Arc::clone(&routes)))
         .catch_all_error(problem::catch)
         .around(move |endpoint, request| budget::tell(endpoint, request, limiter.clone()));

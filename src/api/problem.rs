@@ -87,6 +87,9 @@ pub enum ApiError {
     /// There is no such path.
     #[error("there is nothing at this path; see /docs")]
     NoPath,
+    /// Nothing is asked for by this event.
+    #[error("there is no such event: there are joinRoom, leaveRoom and sendMessage")]
+    NoEvent,
     /// The path does not know the method.
     #[error("this path does not answer this method; see /docs")]
     Method,
@@ -149,7 +152,9 @@ impl ApiError {
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
             Self::Slow => (StatusCode::REQUEST_TIMEOUT, "slow", "The request came too slowly"),
             Self::TooMany { .. } => (StatusCode::TOO_MANY_REQUESTS, "too-many", "Too many requests"),
-            Self::NoMessage(_) | Self::NoSession(_) | Self::NoPath => (StatusCode::NOT_FOUND, "not-found", "Not found"),
+            Self::NoMessage(_) | Self::NoSession(_) | Self::NoPath | Self::NoEvent => {
+                (StatusCode::NOT_FOUND, "not-found", "Not found")
+            }
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed"),
             Self::TooLarge | Self::NotTaken { reason: Refusal::TooLarge | Refusal::TooMany, .. } => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large")
@@ -174,6 +179,15 @@ impl ApiError {
         };
         let (kind, title) = (format!("urn:rowcast:problem:{kind}"), title.to_owned());
         Problem { kind, title, status: status.as_u16(), detail: self.to_string(), errors, reason, head }
+    }
+
+    /// The same, for whoever tells the client; the log has the cause.
+    pub(super) fn tell(&self) -> Problem {
+        if let Self::Unavailable(cause) | Self::Internal(cause) = self {
+            // Each says its own cause.
+            tracing::warn!(error = %cause, "{self}");
+        }
+        self.problem()
     }
 
     /// Turns what the framework found wrong with a request into our own terms.
@@ -231,11 +245,7 @@ impl ResponseError for ApiError {
     }
 
     fn as_response(&self) -> Response {
-        if let Self::Unavailable(cause) | Self::Internal(cause) = self {
-            // Each says its own cause.
-            tracing::warn!(error = %cause, "{self}");
-        }
-        let body = serde_json::to_vec(&self.problem()).unwrap_or_default();
+        let body = serde_json::to_vec(&self.tell()).unwrap_or_default();
         let response = Response::builder().status(self.status()).content_type("application/problem+json");
         match self {
             Self::Unavailable(_) => response.header(header::RETRY_AFTER, RETRY_AFTER).body(body),

@@ -28,10 +28,10 @@ pub(super) fn rooms(caller: &Principal) -> Result<Option<Vec<String>>, ApiError>
     }
 }
 
-/// May it write to this room, in this sender's name?
-pub(super) fn post(caller: &Principal, room: &str, sender: Uuid) -> Result<(), ApiError> {
+/// May it write to this room, in this sender's name, which its client calls `field`?
+pub(super) fn post(caller: &Principal, room: &str, (field, sender): (&str, Uuid)) -> Result<(), ApiError> {
     write(caller, room)?;
-    if caller.is_sender(sender) { Ok(()) } else { Err(refuse("sender_id must be the `sub` of the token")) }
+    if caller.is_sender(sender) { Ok(()) } else { Err(refuse(format!("{field} must be the `sub` of the token"))) }
 }
 
 /// May it change or delete what this sender has written in this room?

@@ -29,7 +29,7 @@ use crate::{
     auth::Principal,
     edge::Offer,
     hub::{Hub, ring::Filter},
-    limit::{Place, Streams},
+    limit::{Full, Place, Streams},
 };
 
 /// When a caller that has its most streams may try again, in seconds: one that it has lost is noticed by the system,
@@ -164,9 +164,12 @@ pub(super) fn enter<const STREAM: bool>(
     streams: &Streams,
     caller: &Caller<STREAM>,
 ) -> Result<Option<Box<Place>>, ApiError> {
-    streams
-        .enter(|| caller.who())
-        .map_err(|_| ApiError::TooMany { what: "too many streams are open", seconds: FULL_RETRY })
+    streams.enter(|| caller.who()).map_err(full)
+}
+
+/// The caller has its most streams.
+pub(super) fn full(_: Full) -> ApiError {
+    ApiError::TooMany { what: "too many streams are open", seconds: FULL_RETRY }
 }
 
 /// Where the client left off. An unreadable position is refused: to begin elsewhere would lose or repeat something.

@@ -86,7 +86,7 @@ impl<T: Type + DeserializeOwned, const CHUNKS: bool> ParsePayload for Wire<T, CH
 
 /// Reads a body up to the limit. What comes beyond is read too, within bounds, and forgotten: a client that is still
 /// sending when the connection closes would not see the answer.
-async fn read(body: Body, most: usize, time: Duration) -> Result<Vec<u8>, ApiError> {
+pub(super) async fn read(body: Body, most: usize, time: Duration) -> Result<Vec<u8>, ApiError> {
     let (mut bytes, mut body) = (Vec::new(), body.into_async_read());
     let mut whole = (&mut body).take(most as u64 + 1);
     let read = tokio::time::timeout(time, whole.read_to_end(&mut bytes)).await.map_err(|_| ApiError::Slow)?;
@@ -110,7 +110,7 @@ async fn forget_rest(body: impl AsyncRead + Unpin) {
     let _ = tokio::time::timeout(PATIENCE, tokio::io::copy(&mut rest, &mut tokio::io::sink())).await;
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     // serde would take a list of the fields' values too, and would speak of a struct where anything else comes.
     if !body.trim_ascii_start().starts_with(b"{") {
         let json = serde_json::from_slice::<IgnoredAny>(body);

@@ -10,7 +10,9 @@ mod http;
 mod identity;
 mod limits;
 mod log;
+mod presence;
 mod sessions;
+mod socketio;
 mod streams;
 mod traces;
 mod values;
@@ -28,7 +30,9 @@ pub use identity::{IdentitySettings, Secret};
 pub(crate) use identity::{pattern, secret};
 pub use limits::LimitSettings;
 pub use log::{LogFormat, LogSettings};
+pub use presence::PresenceSettings;
 pub use sessions::SessionSettings;
+pub use socketio::SocketIoSettings;
 pub use streams::StreamSettings;
 pub use traces::TraceSettings;
 pub(crate) use values::span;
@@ -86,9 +90,15 @@ pub struct Settings {
     /// What streams may be.
     #[command(flatten)]
     pub streams: StreamSettings,
+    /// What sockets may be.
+    #[command(flatten)]
+    pub socketio: SocketIoSettings,
     /// What sessions may be.
     #[command(flatten)]
     pub sessions: SessionSettings,
+    /// Who is there, in each room.
+    #[command(flatten)]
+    pub presence: PresenceSettings,
     /// Which model writes replies.
     #[command(flatten)]
     pub chat: ChatSettings,

@@ -75,15 +75,15 @@ impl Service {
         match &self.tls {
             None => self.serve_plain(socket, address, place, patience).await,
             // Apart, since it is much larger, and every connection would be of its size.
-            Some(tls) => Box::pin(self.serve_encrypted(tls, socket, address, since, patience)).await,
+            Some(tls) => Box::pin(self.serve_encrypted(tls, socket, address, since, (place, patience))).await,
         }
     }
 
     async fn serve_plain(&self, socket: TcpStream, address: SocketAddr, place: Place, patience: Patience) {
-        let loan = Loan::new(socket);
+        let loan = Loan::new(socket, place);
         let lent = self.writers.are_there().then(|| loan.clone());
-        self.serve(loan.clone(), Client { address, scheme: Scheme::HTTP, loan: lent, patience }).await;
-        if let Some((socket, stream)) = loan.take_back() {
+        self.serve(loan.clone(), None, Client { address, scheme: Scheme::HTTP, loan: lent, patience }).await;
+        if let Some((socket, stream, place)) = loan.take_back() {
             self.writers.take(socket, stream, place);
         }
     }
@@ -94,10 +94,10 @@ impl Service {
         socket: TcpStream,
         address: SocketAddr,
         since: Instant,
-        patience: Patience,
+        (place, patience): (Place, Patience),
     ) {
         let Some(socket) = self.before_the_end(since, shake_hands(tls, socket)).await else { return };
-        self.serve(socket, Client { address, scheme: Scheme::HTTPS, loan: None, patience }).await;
+        self.serve(socket, Some(place), Client { address, scheme: Scheme::HTTPS, loan: None, patience }).await;
     }
 
     /// What comes before HTTP is part of the time that a request's head may take, and nothing that a node which ends
@@ -120,13 +120,19 @@ impl Service {
         }
     }
 
-    async fn serve<IO>(&self, io: IO, client: Client)
+    /// Serves a connection to the end of HTTP. The socket may go on after that, if a request has upgraded it: so its place
+    /// goes with it, here or in its loan.
+    async fn serve<IO>(&self, io: IO, place: Option<Place>, client: Client)
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let patience = client.patience.clone();
         let listening = client.patience.clone();
-        let io = TokioIo::new(InspectReader::new(io, move |_: &[u8]| listening.heard()));
+        let heard = move |_: &[u8]| {
+            let _with = &place;
+            listening.heard();
+        };
+        let io = TokioIo::new(InspectReader::new(io, heard));
         let answer = service_fn(|request| self.answer(request, client.clone()));
         let connection = self.http.serve_connection_with_upgrades(io, answer);
         tokio::pin!(connection);

@@ -16,7 +16,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::handover::Handed;
+use super::{handover::Handed, places::Place};
 use crate::metrics::METRICS;
 
 /// A handle on a socket: one is lent to hyper, one is kept.
@@ -24,7 +24,7 @@ use crate::metrics::METRICS;
 pub(super) struct Loan(Arc<Mutex<Lent>>);
 
 struct Lent {
-    socket: Option<TcpStream>,
+    socket: Option<(TcpStream, Place)>,
     /// All that was written has been flushed: its borrower holds nothing back.
     flushed: bool,
     /// What the connection becomes.
@@ -32,8 +32,10 @@ struct Lent {
 }
 
 impl Loan {
-    pub(super) fn new(socket: TcpStream) -> Self {
-        Self(Arc::new(Mutex::new(Lent { socket: Some(socket), flushed: true, stream: None })))
+    /// Of a socket with its place, which both last as long as somebody has a handle: whoever upgrades the connection,
+    /// too.
+    pub(super) fn new(socket: TcpStream, place: Place) -> Self {
+        Self(Arc::new(Mutex::new(Lent { socket: Some((socket, place)), flushed: true, stream: None })))
     }
 
     /// Ends the loan, if the answer offers a stream and the borrower holds nothing back that it was given to write: an
@@ -46,10 +48,10 @@ impl Loan {
 
     /// Takes the socket back if the loan was ended, with what it becomes. Whoever has another handle can read and write
     /// no more.
-    pub(super) fn take_back(&self) -> Option<(TcpStream, Handed)> {
+    pub(super) fn take_back(&self) -> Option<(TcpStream, Handed, Place)> {
         let mut lent = self.lent();
         let stream = lent.stream.take()?;
-        lent.socket.take().map(|socket| (socket, stream))
+        lent.socket.take().map(|(socket, place)| (socket, stream, place))
     }
 
     fn lent(&self) -> MutexGuard<'_, Lent> {
@@ -59,7 +61,7 @@ impl Loan {
 
     fn with<T>(&self, io: impl FnOnce(Pin<&mut TcpStream>) -> Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         let done = match &mut self.lent().socket {
-            Some(socket) => io(Pin::new(socket)),
+            Some((socket, _)) => io(Pin::new(socket)),
             None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         };
         if matches!(&done, Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::TimedOut) {

@@ -8,12 +8,13 @@ use tokio::{
 };
 
 use super::*;
-use crate::edge::Offer;
+use crate::edge::{Most, Offer, places::Places};
 
 async fn pair() -> (Loan, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-    (Loan::new(listener.accept().await.unwrap().0), client)
+    let place = Places::new(Most { here: 1, each: 0 }).take().unwrap();
+    (Loan::new(listener.accept().await.unwrap().0, place), client)
 }
 
 fn offering() -> Response<()> {

@@ -14,6 +14,7 @@ mod pages;
 pub mod ring;
 mod slots;
 mod subscription;
+mod tap;
 
 use std::{
     collections::HashSet,
@@ -43,6 +44,7 @@ use pages::Pages;
 use ring::{Filter, Limits, Ring};
 use slots::Slots;
 pub use subscription::Subscription;
+pub use tap::{Lost, Tap};
 
 /// Into how many parts the keep-alive round is cut, so that it never is one burst.
 const PARTS: usize = 16;
@@ -124,6 +126,8 @@ struct Shared {
     slots: Mutex<Slots>,
     /// Someone has come whose time ends.
     ends: Notify,
+    /// Something was published; only taps wait for it.
+    published: Notify,
     closing: CancellationToken,
     resumed: AtomicU64,
     resets: AtomicU64,
@@ -140,6 +144,7 @@ impl Hub {
             batch: Batch::default(),
             slots: Mutex::default(),
             ends: Notify::new(),
+            published: Notify::new(),
             closing: CancellationToken::new(),
             resumed: AtomicU64::new(0),
             resets: AtomicU64::new(0),
@@ -180,6 +185,7 @@ impl Hub {
         if !rooms.is_empty() {
             let concerned = self.0.slots().concerned(&rooms);
             concerned.iter().for_each(|slot| slot.waker.wake());
+            self.0.published.notify_waiters();
         }
         complete
     }
@@ -211,6 +217,7 @@ impl Hub {
         self.0.write_ring().restart(head);
         let everyone = self.0.slots().concerned(&HashSet::from([None]));
         everyone.iter().for_each(|slot| slot.waker.wake());
+        self.0.published.notify_waiters();
     }
 
     /// Attaches a subscriber at the head, or where it left off; `until` then, if there is an end.

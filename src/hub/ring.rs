@@ -201,6 +201,12 @@ impl Ring {
         }
     }
 
+    /// The frames after `cursor`, `most` of them at most; `None` where one of them has left the ring.
+    pub fn after(&self, cursor: Position, most: usize) -> Option<Vec<Frame>> {
+        let skip = usize::try_from(cursor - self.floor).ok()?;
+        Some(self.frames.iter().skip(skip).take(most).cloned().collect())
+    }
+
     fn take_all(&self, cursor: Position, max_bytes: usize) -> Taken {
         let Ok(skip) = usize::try_from(cursor - self.floor) else { return Taken::Behind };
         let wanted = self.frames.iter().skip(skip);

@@ -10,9 +10,11 @@
 mod chat;
 mod feed;
 mod http;
+mod presence;
 mod process;
 mod readings;
 mod sessions;
+mod socketio;
 mod streams;
 mod tally;
 
@@ -30,9 +32,11 @@ use prometheus_client::{
 pub use chat::Chat;
 pub use feed::{Feed, Posts, Stage};
 pub use http::Http;
+pub use presence::Presence;
 pub use process::Process;
 pub use readings::Readings;
 pub use sessions::Sessions;
+pub use socketio::SocketIo;
 pub use streams::{Outcome, Source, Streams};
 pub use tally::delivered;
 
@@ -63,8 +67,12 @@ pub struct Metrics {
     pub http: Http,
     /// Streams.
     pub streams: Streams,
+    /// Sockets.
+    pub socketio: SocketIo,
     /// Sessions.
     pub sessions: Sessions,
+    /// Who is in which room.
+    pub presence: Presence,
     /// Replies of the model.
     pub chat: Chat,
     /// Changes on their way.
@@ -94,7 +102,9 @@ impl Metrics {
             ),
             http: Http::new(&mut to),
             streams: Streams::new(&mut to),
+            socketio: SocketIo::new(&mut to),
             sessions: Sessions::new(&mut to),
+            presence: Presence::new(&mut to),
             chat: Chat::new(&mut to),
             feed: Feed::new(&mut to),
             posts: Posts::new(&mut to),

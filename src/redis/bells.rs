@@ -1,7 +1,7 @@
-//! Bells: each open session has one, and it rings on every node where someone listens, whenever there is something to
-//! look at.
+//! Bells: each open session has one, and each room that somebody watches, and it rings on every node where someone
+//! listens, whenever there is something to look at.
 //!
-//! One connection carries the bells of all sessions; who listens is subscribed when the first one does, and no longer
+//! A bell is a channel. One connection carries them all; who listens is subscribed when the first one does, and no longer
 //! than the last. A ring says nothing but "look", so it may come too often; and it must not be missed where there is
 //! something to see. What comes before a subscription stands is not heard: so it rings when it stands, and again when
 //! the connection was lost and there is another.
@@ -27,9 +27,8 @@ use tokio::{
     time::MissedTickBehavior,
 };
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
-use super::{Redis, RedisError, TIMEOUT, session};
+use super::{Redis, RedisError, TIMEOUT};
 use crate::metrics::METRICS;
 
 /// How often Redis is asked for a sign of life: with the time for its answer, a deaf connection is noticed in two seconds.
@@ -41,7 +40,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// The most bells that are subscribed to with one command.
 const TOGETHER: usize = 256;
 
-/// The bells of all sessions; a cheap handle.
+/// All bells; a cheap handle.
 #[derive(Clone)]
 pub struct Bells(Arc<Inner>);
 
@@ -57,15 +56,15 @@ struct Inner {
 
 #[derive(Default)]
 struct Listeners {
-    bells: HashMap<Uuid, (watch::Sender<()>, usize)>,
-    /// Sessions for which someone has come or gone since they were looked at.
-    changed: HashSet<Uuid>,
+    bells: HashMap<Arc<str>, (watch::Sender<()>, usize)>,
+    /// Those for which someone has come or gone since they were looked at.
+    changed: HashSet<Arc<str>>,
 }
 
-/// One listener to a session's bell.
+/// One listener to a bell.
 pub struct Bell {
     bells: Bells,
-    id: Uuid,
+    channel: Arc<str>,
     rung: watch::Receiver<()>,
 }
 
@@ -80,18 +79,19 @@ impl Bells {
         }))
     }
 
-    /// Listens to the bell of a session. If it cannot be heard yet, it rings when it can.
-    pub fn listen(&self, id: Uuid) -> Bell {
+    /// Listens to a bell: the channel, before any prefix. If it cannot be heard yet, it rings when it can.
+    pub fn listen(&self, channel: impl Into<Arc<str>>) -> Bell {
+        let channel = channel.into();
         let mut listeners = self.listeners();
-        let (bell, count) = listeners.bells.entry(id).or_insert_with(|| (watch::Sender::new(()), 0));
+        let (bell, count) = listeners.bells.entry(Arc::clone(&channel)).or_insert_with(|| (watch::Sender::new(()), 0));
         *count += 1;
         let (rung, first) = (bell.subscribe(), *count == 1);
         if first {
-            listeners.changed.insert(id);
+            listeners.changed.insert(Arc::clone(&channel));
             self.0.wishes.notify_one();
         }
         drop(listeners);
-        Bell { bells: self.clone(), id, rung }
+        Bell { bells: self.clone(), channel, rung }
     }
 
     /// Whether there is a connection over which bells can be heard.
@@ -109,7 +109,7 @@ impl Bells {
                 if let Err(error) = carried
                     && !std::mem::replace(&mut trouble, true)
                 {
-                    tracing::warn!(%error, "no bell can be heard; sessions are looked at now and then");
+                    tracing::warn!(%error, "no bell can be heard; sessions and rooms are looked at now and then");
                 }
                 tokio::time::sleep(PAUSE).await;
             }
@@ -133,8 +133,9 @@ impl Bells {
         loop {
             tokio::select! {
                 message = stream.next() => {
-                    if let Some(id) = self.session(message.ok_or(Deaf::Closed)?.get_channel_name()) {
-                        self.ring(id);
+                    let message = message.ok_or(Deaf::Closed)?;
+                    if let Some(channel) = message.get_channel_name().strip_prefix(&self.0.redis.prefix) {
+                        self.ring(channel);
                     }
                 }
                 () = self.0.wishes.notified() => self.fulfil(&mut sink, &mut subscribed).await?,
@@ -146,46 +147,40 @@ impl Bells {
     /// Nothing is subscribed to: all that someone listens to is to be.
     fn wish_for_all(&self) {
         let mut listeners = self.listeners();
-        let all: Vec<Uuid> = listeners.bells.keys().copied().collect();
+        let all: Vec<_> = listeners.bells.keys().cloned().collect();
         listeners.changed.extend(all);
         self.0.wishes.notify_one();
     }
 
     /// Subscribes to what someone has come for, and gives up what nobody listens to.
-    async fn fulfil(&self, sink: &mut PubSubSink, subscribed: &mut HashSet<Uuid>) -> Result<(), Deaf> {
+    async fn fulfil(&self, sink: &mut PubSubSink, subscribed: &mut HashSet<Arc<str>>) -> Result<(), Deaf> {
         let (come, gone) = self.take_wishes(subscribed);
-        for ids in come.chunks(TOGETHER) {
-            let channels: Vec<String> = ids.iter().map(|id| self.channel(*id)).collect();
-            in_time(sink.subscribe(channels)).await?;
-            subscribed.extend(ids);
-            ids.iter().for_each(|id| self.ring(*id));
+        let names = |channels: &[Arc<str>]| -> Vec<String> {
+            channels.iter().map(|channel| self.0.redis.name(channel)).collect()
+        };
+        for channels in come.chunks(TOGETHER) {
+            in_time(sink.subscribe(names(channels))).await?;
+            subscribed.extend(channels.iter().cloned());
+            channels.iter().for_each(|channel| self.ring(channel));
         }
-        for ids in gone.chunks(TOGETHER) {
-            let channels: Vec<String> = ids.iter().map(|id| self.channel(*id)).collect();
-            in_time(sink.unsubscribe(channels)).await?;
-            ids.iter().for_each(|id| _ = subscribed.remove(id));
+        for channels in gone.chunks(TOGETHER) {
+            in_time(sink.unsubscribe(names(channels))).await?;
+            channels.iter().for_each(|channel| _ = subscribed.remove(channel));
         }
         Ok(())
     }
 
-    fn take_wishes(&self, subscribed: &HashSet<Uuid>) -> (Vec<Uuid>, Vec<Uuid>) {
+    fn take_wishes(&self, subscribed: &HashSet<Arc<str>>) -> (Vec<Arc<str>>, Vec<Arc<str>>) {
         let mut listeners = self.listeners();
         let changed = std::mem::take(&mut listeners.changed);
-        let (wanted, unwanted): (Vec<_>, Vec<_>) = changed.into_iter().partition(|id| listeners.bells.contains_key(id));
-        let come = wanted.into_iter().filter(|id| !subscribed.contains(id)).collect();
-        (come, unwanted.into_iter().filter(|id| subscribed.contains(id)).collect())
+        let (wanted, unwanted): (Vec<_>, Vec<_>) =
+            changed.into_iter().partition(|channel| listeners.bells.contains_key(channel));
+        let come = wanted.into_iter().filter(|channel| !subscribed.contains(channel)).collect();
+        (come, unwanted.into_iter().filter(|channel| subscribed.contains(channel)).collect())
     }
 
-    fn channel(&self, id: Uuid) -> String {
-        self.0.redis.name(&session::bell(id))
-    }
-
-    fn session(&self, channel: &str) -> Option<Uuid> {
-        session::of_bell(channel.strip_prefix(&self.0.redis.prefix)?)
-    }
-
-    fn ring(&self, id: Uuid) {
-        if let Some((bell, _)) = self.listeners().bells.get(&id) {
+    fn ring(&self, channel: &str) {
+        if let Some((bell, _)) = self.listeners().bells.get(channel) {
             bell.send_replace(());
         }
     }
@@ -212,18 +207,18 @@ impl Bell {
 impl Drop for Bell {
     fn drop(&mut self) {
         let mut listeners = self.bells.listeners();
-        let Some((_, count)) = listeners.bells.get_mut(&self.id) else { return };
+        let Some((_, count)) = listeners.bells.get_mut(&self.channel) else { return };
         *count -= 1;
         if *count > 0 {
             return;
         }
-        listeners.bells.remove(&self.id);
+        listeners.bells.remove(&self.channel);
         if self.bells.can_be_heard() {
-            listeners.changed.insert(self.id);
+            listeners.changed.insert(Arc::clone(&self.channel));
             self.bells.0.wishes.notify_one();
         } else {
             // Nothing is subscribed to, so nothing is to be given up; and that may be so for long.
-            listeners.changed.remove(&self.id);
+            listeners.changed.remove(&self.channel);
         }
     }
 }
@@ -250,7 +245,7 @@ mod tests {
     fn who_goes_while_nothing_can_be_heard_leaves_nothing_behind() {
         let bells = Bells::new(Redis::new("redis://localhost", "").unwrap());
         for _ in 0..10 {
-            drop([bells.listen(Uuid::new_v4()), bells.listen(Uuid::new_v4())]);
+            drop([bells.listen("one"), bells.listen("two")]);
         }
         let Listeners { bells, changed } = &*bells.listeners();
         assert!(bells.is_empty() && changed.is_empty(), "{changed:?}");

@@ -1,15 +1,16 @@
-//! All Redis: the fast road from the relay to every node, what nodes count and remember together for a while, and the
-//! logs of replies that are still being written.
+//! All Redis: the fast road from the relay to every node, what nodes count and remember together for a while, who is
+//! in which room, and the logs of replies that are still being written.
 //!
 //! Redis may lose any message, and all it holds. Positions show a message that is lost, and the log repairs it; a
-//! budget that is lost is full again, a key that is lost is a new one; a reply that is lost has failed, and its readers
-//! are told so. Nothing here tries harder.
+//! budget that is lost is full again, a key that is lost is a new one; who is there is entered again; a
+//! reply that is lost has failed, and its readers are told so. Nothing here tries harder.
 
 pub mod bells;
 mod bus;
 mod limit;
 mod line;
 mod memory;
+pub mod presence;
 mod publish;
 pub mod session;
 
@@ -56,4 +57,9 @@ impl Redis {
             .set_response_timeout(Some(TIMEOUT));
         Ok(self.client.get_multiplexed_async_connection_with_config(&config).await?)
     }
+}
+
+/// As Redis counts time. Nothing here lasts longer than it can count.
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX).min(1 << 50)
 }

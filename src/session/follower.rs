@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     metrics::METRICS,
-    redis::bells::Bell,
+    redis::{bells::Bell, session::bell},
     reply::{ChunkId, Session},
 };
 
@@ -74,7 +74,7 @@ impl Follower {
     /// Reads on, until the session is over or nobody reads it here any more.
     pub(super) async fn run(self: Arc<Self>) {
         let _lost = Lost(&self);
-        let mut bell = self.sessions.0.bells.listen(self.session.id);
+        let mut bell = self.sessions.0.bells.listen(bell(self.session.id));
         loop {
             let ending = tokio::select! {
                 ending = self.read_on(&mut bell) => Some(ending),

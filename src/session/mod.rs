@@ -42,7 +42,7 @@ use crate::{
     redis::{
         Away, Line, Redis,
         bells::{Bell, Bells},
-        session::Logs,
+        session::{Logs, bell},
     },
     reply::{Batch, Opening, Receipt, State},
     store::{Store, StoreError},
@@ -130,13 +130,13 @@ struct Inner {
 
 impl Sessions {
     /// Sessions; nothing is done for them until they are [run](Self::run).
-    pub fn new(redis: &Redis, store: Store, options: Options) -> Self {
+    pub fn new(redis: &Redis, bells: Bells, store: Store, options: Options) -> Self {
         let line = Line::new(redis.clone(), options.patience);
         let permits = |most: usize| most.min(Semaphore::MAX_PERMITS);
         let options = Options { readers: permits(options.readers), writes: permits(options.writes), ..options };
         Self(Arc::new(Inner {
             logs: Logs::new(line, options.bounds.clone()),
-            bells: Bells::new(redis.clone()),
+            bells,
             store,
             reads: Arc::new(Semaphore::new(options.readers)),
             writes: Semaphore::new(options.writes),
@@ -150,10 +150,9 @@ impl Sessions {
         }))
     }
 
-    /// Carries the bells and looks for sessions whose time is up, until `stop`; then waits for what is just being written.
+    /// Looks for sessions whose time is up, until `stop`; then waits for what is just being written.
     pub async fn run(self, stop: CancellationToken) {
-        let bells = self.0.bells.clone().run(stop.clone());
-        tokio::join!(bells, stop.run_until_cancelled(self.reap()));
+        stop.run_until_cancelled(self.reap()).await;
         self.0.stopped.cancel();
         self.0.writers.close();
         let _ = tokio::time::timeout(LAST_WRITES, self.0.writers.wait()).await;
@@ -227,7 +226,7 @@ impl Sessions {
 
     /// The bell of a session, for its producer.
     pub fn bell(&self, id: Uuid) -> Bell {
-        self.0.bells.listen(id)
+        self.0.bells.listen(bell(id))
     }
 
     /// Whether a session still takes chunks.

@@ -9,6 +9,7 @@ use redis::{AsyncCommands, aio::MultiplexedConnection};
 use rowcast::redis::{
     Redis,
     bells::{Bell, Bells},
+    session::bell as channel,
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -43,7 +44,7 @@ impl Tower {
 
     /// A bell that can be heard, and has been hushed.
     async fn listen(&self, id: Uuid) -> Bell {
-        let mut bell = self.bells.listen(id);
+        let mut bell = self.bells.listen(channel(id));
         until("it can be heard", async || self.subscribed().await.contains(&id)).await;
         // Redis knows before we do.
         rung(&mut bell).await;
@@ -52,7 +53,7 @@ impl Tower {
 
     /// How many hear of it.
     async fn ring(&self, id: Uuid) -> u32 {
-        self.redis.clone().publish(format!("{}session:{{{id}}}:bell", self.prefix), "1").await.unwrap()
+        self.redis.clone().publish(format!("{}{}", self.prefix, channel(id)), "1").await.unwrap()
     }
 
     /// The sessions whose bells anybody is subscribed to.
@@ -89,7 +90,7 @@ async fn a_bell_rings_when_it_can_be_heard_and_whenever_it_is_rung() {
     let world = World::new().await;
     let (tower, other) = (Tower::of(&world).await, Tower::of(&world).await);
     let id = Uuid::new_v4();
-    let mut bells = [tower.bells.listen(id), tower.bells.listen(id), other.bells.listen(id)];
+    let mut bells = [tower.bells.listen(channel(id)), tower.bells.listen(channel(id)), other.bells.listen(channel(id))];
     for bell in &mut bells {
         rung(bell).await;
     }
@@ -100,7 +101,7 @@ async fn a_bell_rings_when_it_can_be_heard_and_whenever_it_is_rung() {
         }
     }
     // One that comes when it can be heard long since.
-    let mut late = tower.bells.listen(id);
+    let mut late = tower.bells.listen(channel(id));
     late.hush();
     tower.ring(id).await;
     rung(&mut late).await;
@@ -127,7 +128,8 @@ async fn when_the_last_listener_goes_nobody_is_subscribed_any_more() {
     let world = World::new().await;
     let tower = Tower::of(&world).await;
     let (one, two) = (Uuid::new_v4(), Uuid::new_v4());
-    let (mut first, second, kept) = (tower.listen(one).await, tower.bells.listen(one), tower.listen(two).await);
+    let (mut first, second, kept) =
+        (tower.listen(one).await, tower.bells.listen(channel(one)), tower.listen(two).await);
     drop(second);
     until("one listens", async || tower.ring(one).await == 1).await;
     rung(&mut first).await;
@@ -143,7 +145,7 @@ async fn one_connection_carries_thousands_of_bells() {
     let redis = Machine::redis(redis.path()).await;
     let tower = Tower::new(redis.url(), redis.url(), "").await;
     let ids: Vec<Uuid> = (0..2000).map(|_| Uuid::new_v4()).collect();
-    let mut bells: Vec<Bell> = ids.iter().map(|id| tower.bells.listen(*id)).collect();
+    let mut bells: Vec<Bell> = ids.iter().map(|id| tower.bells.listen(channel(*id))).collect();
     join_all(bells.iter_mut().map(rung)).await;
     assert_eq!((tower.subscribed().await.len(), tower.connections().await.len()), (2000, 1));
     for id in &ids {
@@ -168,10 +170,10 @@ async fn who_comes_while_another_goes_is_heard_in_the_end() {
                 // The last one goes, and one comes at the same instant.
                 Some(bell) if rng.bool() => {
                     drop(bell);
-                    Some(tower.bells.listen(ids[at]))
+                    Some(tower.bells.listen(channel(ids[at])))
                 }
                 Some(_) => None,
-                None => Some(tower.bells.listen(ids[at])),
+                None => Some(tower.bells.listen(channel(ids[at]))),
             };
             // Commands are under way meanwhile.
             if rng.u8(0..4) == 0 {
@@ -196,7 +198,7 @@ async fn a_connection_that_is_killed_is_made_anew_and_every_bell_rings() {
     let mut redis = Machine::redis(dir.path()).await;
     let tower = Tower::new(redis.url(), redis.url(), "p:").await;
     let ids: BTreeSet<Uuid> = (0..300).map(|_| Uuid::new_v4()).collect();
-    let mut bells: Vec<Bell> = ids.iter().map(|id| tower.bells.listen(*id)).collect();
+    let mut bells: Vec<Bell> = ids.iter().map(|id| tower.bells.listen(channel(*id))).collect();
     join_all(bells.iter_mut().map(rung)).await;
     for _ in 0..3 {
         let killed: u32 =
@@ -219,7 +221,7 @@ async fn a_redis_that_is_away_at_first_is_waited_for() {
     let link = Link::to(&world.redis_url).await;
     link.cut();
     let tower = Tower::new(&world.redis_url, link.url(), &world.prefix).await;
-    let mut bell = tower.bells.listen(Uuid::new_v4());
+    let mut bell = tower.bells.listen(channel(Uuid::new_v4()));
     link.mend();
     rung(&mut bell).await;
 }
@@ -254,7 +256,7 @@ async fn a_connection_that_has_gone_deaf_is_noticed_from_the_beginning_and_later
         let url = wire(&world.redis_url, deaf.subscribe()).await;
         let tower = Tower::new(&world.redis_url, &url, &world.prefix).await;
         let id = Uuid::new_v4();
-        let mut bell = tower.bells.listen(id);
+        let mut bell = tower.bells.listen(channel(id));
         rung(&mut bell).await;
         if !at_first {
             deaf.send_replace(true);

@@ -38,6 +38,7 @@ mod outage;
 mod pace;
 mod pagination;
 mod posting_together;
+mod presence_engine;
 mod problems;
 mod proxy_protocol;
 mod rate_limits;

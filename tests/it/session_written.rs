@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use rowcast::{
     redis::{
         Redis,
+        bells::Bells,
         session::{Bounds, Opened},
     },
     reply::{Reason, State},
@@ -52,7 +53,7 @@ fn sessions_with(world: &World, bounds: Bounds, patience: Duration) -> Sessions 
         keep_alive: Duration::from_secs(15),
         retry: Duration::from_secs(1),
     };
-    Sessions::new(&redis, store_within(world, patience), options)
+    Sessions::new(&redis, Bells::new(redis.clone()), store_within(world, patience), options)
 }
 
 fn run(sessions: &Sessions) -> DropGuard {

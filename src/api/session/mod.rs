@@ -92,7 +92,7 @@ impl SessionApi {
         let NewSession { id, sender_id, room } = new.0;
         check_room(Some(&room))?;
         let chosen = chosen(id, key(request)?)?;
-        rights::post(&caller.principal, &room, sender_id)?;
+        rights::post(&caller.principal, &room, ("sender_id", sender_id))?;
         let (counted, owner) = (caller.who().to_string(), caller.principal.subject.unwrap_or_default());
         let id = chosen.unwrap_or_else(Uuid::new_v4);
         let opening = Opening { id, owner, caller: counted, sender: sender_id, room };

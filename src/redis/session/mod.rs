@@ -29,7 +29,7 @@ pub use end::Step;
 pub use open::{NotRotated, Opened};
 pub use read::Page;
 
-use super::{Away, Line};
+use super::{Away, Line, milliseconds};
 
 /// What a session may be, and how long it has for what.
 #[derive(Debug, Clone)]
@@ -108,16 +108,6 @@ impl Logs {
 }
 
 /// The channel on which the bell of a session rings, before any prefix.
-pub(super) fn bell(id: Uuid) -> String {
+pub fn bell(id: Uuid) -> String {
     format!("session:{{{id}}}:bell")
-}
-
-/// As Redis counts time. Nothing here lasts longer than it can count.
-fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX).min(1 << 50)
-}
-
-/// Whose bell rings on this channel, before any prefix.
-pub(super) fn of_bell(channel: &str) -> Option<Uuid> {
-    channel.strip_prefix("session:{")?.strip_suffix("}:bell")?.parse().ok()
 }

@@ -7,7 +7,7 @@ use futures_util::{StreamExt, stream::BoxStream};
 use redis::aio::MultiplexedConnection;
 use rowcast::{
     config::{Links, Settings},
-    redis::Redis,
+    redis::{Redis, bells::Bells},
     reply::{Batch, Cursor, Opening, Session},
     session::{Followed, Found, Full, Options, Sessions},
     store::Store,
@@ -28,6 +28,7 @@ pub struct Hall {
     pub nodes: Vec<Sessions>,
     redis_url: String,
     _own: Option<(Machine, TempDir)>,
+    stop: CancellationToken,
     _stop: DropGuard,
 }
 
@@ -61,7 +62,14 @@ impl Hall {
     fn start(world: World, redis_url: String, own: Option<(Machine, TempDir)>, options: Options) -> Self {
         let stop = CancellationToken::new();
         tokio::spawn(stop.clone().run_until_cancelled_owned(beat(redis_url.clone(), world.prefix.clone())));
-        let mut hall = Self { nodes: Vec::new(), world, redis_url, _own: own, _stop: stop.clone().drop_guard() };
+        let mut hall = Self {
+            nodes: Vec::new(),
+            world,
+            redis_url,
+            _own: own,
+            stop: stop.clone(),
+            _stop: stop.clone().drop_guard(),
+        };
         for _ in 0..2 {
             let node = hall.node(&hall.world.database_url, options.clone());
             tokio::spawn(node.clone().run(stop.clone()));
@@ -74,7 +82,10 @@ impl Hall {
     pub fn node(&self, database_url: &str, options: Options) -> Sessions {
         let links = Links::to(database_url, &self.redis_url).unwrap();
         let store = Store::new(Settings::defaults().unwrap().store(&links));
-        Sessions::new(&Redis::new(&self.redis_url, &self.world.prefix).unwrap(), store, options)
+        let redis = Redis::new(&self.redis_url, &self.world.prefix).unwrap();
+        let bells = Bells::new(redis.clone());
+        tokio::spawn(bells.clone().run(self.stop.clone()));
+        Sessions::new(&redis, bells, store, options)
     }
 
     /// Opens a session, whose producer is at the first node.

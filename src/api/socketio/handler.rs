@@ -1,0 +1,70 @@
+//! What the library calls: a session has begun, something has come, it has ended.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use engineioxide::{DisconnectReason, Socket, Str, handler::EngineIoHandler};
+
+use super::{
+    Shared,
+    life::{self, Life},
+    packet::Packet,
+    session::{Handshake, Mine, Session},
+};
+use crate::{api::problem::ApiError, metrics::METRICS};
+
+/// When a client whose inbox is full may try again, in seconds.
+const FULL_RETRY: u32 = 1;
+
+/// See the module.
+pub(super) struct Handler(pub(super) Arc<Shared>);
+
+impl std::fmt::Debug for Handler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Handler")
+    }
+}
+
+impl EngineIoHandler for Handler {
+    type Data = Mine;
+
+    fn on_connect(self: Arc<Self>, socket: Arc<Socket<Mine>>) {
+        // Every request that opens a session comes through the door, and has it.
+        let Some(Handshake(come)) = socket.req_parts.extensions.get().cloned() else {
+            return socket.close(DisconnectReason::TransportError);
+        };
+        let session = Arc::new(Session::new(&socket, come.cut.clone()));
+        let _ = socket.data.set(Arc::clone(&session));
+        self.0.begin(&session);
+        let shared = Arc::clone(&self.0);
+        self.0.tasks.spawn(async move {
+            Life::new(Arc::clone(&shared), Arc::clone(&session), come).run().await;
+            shared.forget(&session);
+        });
+    }
+
+    /// Whoever lives the session's life sees it too.
+    fn on_disconnect(&self, _: Arc<Socket<Mine>>, _: DisconnectReason) {}
+
+    /// Called in the order in which packets have come.
+    fn on_message(self: &Arc<Self>, text: Str, socket: Arc<Socket<Mine>>) {
+        let Some(session) = socket.data.get() else { return };
+        let packet = Packet::parse(&text).unwrap_or(Packet::Bad);
+        if matches!(packet, Packet::Nothing) {
+            return;
+        }
+        if let Err(packet) = session.inbox.put(packet, text.len(), self.0.options.inbox) {
+            METRICS.socketio.refused("inbox");
+            match packet {
+                Packet::Event(event) => {
+                    let error = ApiError::TooMany { what: "too many requests are waiting", seconds: FULL_RETRY };
+                    session.tell(life::failed(&event, error));
+                }
+                _ => session.end("packet"),
+            }
+        }
+    }
+
+    /// It belongs to an event that is refused.
+    fn on_binary(self: &Arc<Self>, _: Bytes, _: Arc<Socket<Mine>>) {}
+}
