@@ -152,9 +152,8 @@ pub async fn run(
     let leave = async {
         chat.close();
         let sockets = async {
-            match &sockets {
-                Some(sockets) => sockets.close(drain).await,
-                None => {}
+            if let Some(sockets) = &sockets {
+                sockets.close(drain).await;
             }
         };
         tokio::join!(hub.close(drain), sessions.close(drain), sockets);

@@ -87,6 +87,9 @@ pub enum ApiError {
     /// There is no such path.
     #[error("there is nothing at this path; see /docs")]
     NoPath,
+    /// The connection cannot become a websocket.
+    #[error("{0}")]
+    NoWebsocket(&'static str),
     /// Nothing is asked for by this event.
     #[error("there is no such event: there are joinRoom, leaveRoom and sendMessage")]
     NoEvent,
@@ -146,7 +149,7 @@ impl ApiError {
     /// The status, the kind and its words. Every error is classified here and nowhere else.
     const fn class(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
-            Self::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed", "The request cannot be read"),
+            Self::Malformed(_) | Self::NoWebsocket(_) => (StatusCode::BAD_REQUEST, "malformed", "The request cannot be read"),
             Self::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "A field is not valid"),
             Self::Unauthorized(_) | Self::NoProducer => (StatusCode::UNAUTHORIZED, "unauthorized", "Not authorized"),
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),

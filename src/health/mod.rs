@@ -30,7 +30,7 @@ use crate::{
     store::{Held, Pool, Store, Vitals},
 };
 pub use report::{
-    BusPart, ChatPart, HubPart, LogPart, PoolPart, PostgresPart, ProcessPart, RelayPart, Report, SessionsPart,
+    BusPart, ChatPart, HubPart, LogPart, PoolPart, PostgresPart, ProcessPart, RelayPart, Report, SessionsPart, SocketsPart,
 };
 use stage::Signs;
 pub use stage::Verdict;
@@ -120,6 +120,7 @@ impl Health {
             hub: self.hub(),
             relay: self.relay(vitals),
             sessions: self.sessions(),
+            sockets: sockets(),
             chat: self.chat(),
             process: process.into(),
         }
@@ -206,6 +207,11 @@ impl Health {
         *last = Some((asked, said.clone()));
         said
     }
+}
+
+fn sockets() -> SocketsPart {
+    let counted = &METRICS.socketio;
+    SocketsPart { open: counted.sessions.get(), connected: counted.connected.get(), rooms: counted.rooms.get() }
 }
 
 /// What the system says of the process.

@@ -30,6 +30,8 @@ pub struct Report {
     pub relay: RelayPart,
     /// Replies that are still being written.
     pub sessions: SessionsPart,
+    /// Sockets (Socket.IO).
+    pub sockets: SocketsPart,
     /// The model that replies.
     pub chat: ChatPart,
     /// The process.
@@ -78,6 +80,17 @@ pub struct SessionsPart {
     pub readers: u64,
     /// Whether the bells of sessions can be heard; if not, sessions are looked at now and then.
     pub bells: bool,
+}
+
+/// Sockets (Socket.IO) of this node.
+#[derive(Debug, Clone, Serialize, Object)]
+pub struct SocketsPart {
+    /// All there are, those not yet connected among them.
+    pub open: i64,
+    /// Those that are connected.
+    pub connected: i64,
+    /// Rooms with one of them.
+    pub rooms: i64,
 }
 
 /// The model that replies.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::support::{Figures, World, message, until};
 
 /// Every metric: its name as Prometheus stores it, its kind, and its labels.
-const ALL: [(&str, &str, &[&str]); 73] = [
+const ALL: [(&str, &str, &[&str]); 82] = [
     ("rowcast_accept_errors_total", "counter", &[]),
     ("rowcast_bell_reconnects_total", "counter", &[]),
     ("rowcast_bells_up", "gauge", &[]),
@@ -72,6 +72,15 @@ const ALL: [(&str, &str, &[&str]); 73] = [
     ("rowcast_sessions_opened_total", "counter", &[]),
     ("rowcast_sessions_refused_total", "counter", &[]),
     ("rowcast_slow_closes_total", "counter", &[]),
+    ("rowcast_socket_deliveries_total", "counter", &[]),
+    ("rowcast_socket_requests_total", "counter", &["event", "outcome"]),
+    ("rowcast_socket_rooms", "gauge", &[]),
+    ("rowcast_sockets", "gauge", &[]),
+    ("rowcast_sockets_connected", "gauge", &[]),
+    ("rowcast_sockets_ended_total", "counter", &["reason"]),
+    ("rowcast_sockets_expired_total", "counter", &[]),
+    ("rowcast_sockets_opened_total", "counter", &[]),
+    ("rowcast_sockets_refused_total", "counter", &["reason"]),
     ("rowcast_stage_seconds", "histogram", &["stage"]),
     ("rowcast_stale", "gauge", &["stage"]),
     ("rowcast_streams", "gauge", &[]),

@@ -96,12 +96,12 @@ impl Door {
     /// Answers that the connection becomes a websocket, and hands it to the library when it has.
     fn upgrade(&self, request: Request, come: Option<Handshake>) -> Result<Response, ApiError> {
         let key = websocket_key(request.headers())?;
-        let no_upgrade = |_| ApiError::Malformed("this connection cannot become a websocket".to_owned());
+        let no_upgrade = |_| ApiError::NoWebsocket("this connection cannot become a websocket");
         let (cut, session) = match &come {
             Some(come) => (come.0.cut.clone(), None),
             None => {
                 let session = self.session(&request).filter(|session| !session.is_websocket());
-                let session = session.ok_or_else(|| ApiError::Malformed("the session is not known".to_owned()))?;
+                let session = session.ok_or_else(|| ApiError::NoWebsocket("there is no such session, or it has its websocket"))?;
                 (session.cut(), Some(session))
             }
         };
@@ -152,7 +152,7 @@ fn websocket_key(headers: &HeaderMap) -> Result<String, ApiError> {
     let key = headers.get(header::SEC_WEBSOCKET_KEY).and_then(|key| key.to_str().ok());
     let key = key.filter(|key| asked && key.len() == 24 && has(header::SEC_WEBSOCKET_VERSION, "13"));
     let wrong = "a websocket is asked for with Upgrade, Connection, Sec-WebSocket-Key and Sec-WebSocket-Version: 13";
-    key.map(str::to_owned).ok_or_else(|| ApiError::Malformed(wrong.to_owned()))
+    key.map(str::to_owned).ok_or(ApiError::NoWebsocket(wrong))
 }
 
 /// The first value of a query's parameter.

@@ -36,11 +36,7 @@ impl EngineIoHandler for Handler {
         let session = Arc::new(Session::new(&socket, come.cut.clone()));
         let _ = socket.data.set(Arc::clone(&session));
         self.0.begin(&session);
-        let shared = Arc::clone(&self.0);
-        self.0.tasks.spawn(async move {
-            Life::new(Arc::clone(&shared), Arc::clone(&session), come).run().await;
-            shared.forget(&session);
-        });
+        self.0.tasks.spawn(Life::new(Arc::clone(&self.0), session, come).run());
     }
 
     /// Whoever lives the session's life sees it too.
@@ -58,7 +54,7 @@ impl EngineIoHandler for Handler {
             match packet {
                 Packet::Event(event) => {
                     let error = ApiError::TooMany { what: "too many requests are waiting", seconds: FULL_RETRY };
-                    session.tell(life::failed(&event, error));
+                    session.tell(life::failed(&event, &error));
                 }
                 _ => session.end("packet"),
             }

@@ -4,7 +4,7 @@
 //! Who is not connected has a while to become so; who is sent out has it again. There is one task for each session, and
 //! it holds little while nothing is to be done.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use engineioxide::{Str, socket::Sid};
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,9 @@ use uuid::Uuid;
 
 use super::{
     Shared,
+    member::Member,
     packet::{self, Event, Packet},
+    request,
     session::{Come, Session},
 };
 use crate::{
@@ -25,7 +27,7 @@ use crate::{
         wire,
     },
     auth::{AuthError, Principal},
-    limit::{Group, Place, Who},
+    limit::{Group, Who},
     metrics::METRICS,
 };
 
@@ -39,23 +41,14 @@ struct Introduction {
 
 /// The life of one session.
 pub(super) struct Life {
-    pub(super) shared: Arc<Shared>,
-    pub(super) session: Arc<Session>,
+    shared: Arc<Shared>,
+    session: Arc<Session>,
     come: Arc<Come>,
-    pub(super) member: Option<Box<Member>>,
+    member: Option<Box<Member>>,
     /// Until when it may be without being connected.
     patience: Instant,
     /// It has tried to connect.
     tried: bool,
-}
-
-/// Who is connected.
-pub(super) struct Member {
-    pub(super) principal: Principal,
-    /// In whose name it writes.
-    pub(super) user: Option<Uuid>,
-    pub(super) rooms: HashSet<Arc<str>>,
-    _place: Option<Box<Place>>,
 }
 
 /// A problem as an event: which request had it.
@@ -90,14 +83,10 @@ impl Life {
             };
             tokio::select! {
                 biased;
-                () = session.gone() => break,
+                () = session.gone() => return,
                 () = at(until) => self.time_is_up(),
                 packet = session.inbox.next() => Box::pin(self.work_off(packet)).await,
             }
-        }
-        self.leave();
-        if !session.is_over() {
-            METRICS.socketio.ended("client");
         }
     }
 
@@ -114,8 +103,8 @@ impl Life {
 
     /// It is connected no longer.
     fn leave(&mut self) {
-        if let Some(member) = self.member.take() {
-            self.shared.rooms.leave(&self.session, member.rooms.into_iter());
+        if self.member.take().is_some() {
+            self.shared.rooms.leave(&self.session);
         }
         self.patience = Instant::now() + self.shared.options.connect_timeout;
     }
@@ -123,97 +112,97 @@ impl Life {
     async fn work_off(&mut self, packet: Packet) {
         match packet {
             Packet::Connect(auth) if self.member.is_none() => self.connect(auth).await,
-            Packet::Event(event) if self.member.is_some() => self.request(event).await,
+            Packet::Event(event) => self.request(event).await,
             Packet::Elsewhere(namespace) => {
                 self.session.tell(packet::refused(&namespace, "Invalid namespace", None::<&()>));
             }
             Packet::Disconnect => self.leave(),
             Packet::Bad => self.session.end("packet"),
-            Packet::Connect(_) | Packet::Event(_) | Packet::Nothing => {}
+            Packet::Connect(_) | Packet::Nothing => {}
         }
     }
 
     async fn connect(&mut self, auth: Option<Box<RawValue>>) {
-        let answer = match self.admit(auth).await {
+        // A name of its own: the transport's number is its secret.
+        let name = Sid::new().to_string();
+        let answer = match self.admit(auth, &name).await {
             Ok(member) => {
                 self.member = Some(Box::new(member));
                 self.shared.rooms.enter(&self.session);
                 METRICS.socketio.opened.inc();
-                // A name of its own: the transport's number is its secret.
-                packet::connected(&Sid::new().to_string())
+                packet::connected(&name)
             }
             Err(error) => {
                 METRICS.socketio.refused("connect");
                 let problem = error.tell();
-                packet::refused("/", &problem.detail.clone(), Some(&problem))
+                packet::refused("/", &problem.detail, Some(&problem))
             }
         };
         self.session.tell(answer);
     }
 
     /// Lets it in.
-    async fn admit(&mut self, auth: Option<Box<RawValue>>) -> Result<Member, ApiError> {
-        let gate = &self.shared.gate;
-        let introduced = auth.map(|auth| introduction(&auth)).unwrap_or_else(|| Ok(Introduction::default()));
-        let identified = match introduced {
-            Ok(Introduction { token, user_id }) => self.identify(token.as_deref()).await.map(|one| (one, user_id)),
+    async fn admit(&mut self, auth: Option<Box<RawValue>>, name: &str) -> Result<Member, ApiError> {
+        let identified = match introduction(auth) {
+            Ok(said) => self.identify(said.token.as_deref()).await.map(|principal| (principal, said.user_id)),
             Err(error) => Err(error),
         };
         let subject = identified.as_ref().ok().and_then(|(principal, _)| principal.subject.clone());
         let who = || Who::of(subject.as_deref(), self.come.address);
         // The first try was counted as the handshake that brought it.
         if std::mem::replace(&mut self.tried, true) {
-            budget::count(&gate.limiter, Group::Stream, who).await.1?;
+            budget::count(&self.shared.gate.limiter, Group::Stream, who).await.1?;
         }
         let (principal, user) = identified?;
-        let _place = self.shared.streams.enter(who).map_err(full)?;
-        let user = if principal.is_anyone() { user } else { principal.sender };
-        Ok(Member { principal, user, rooms: HashSet::new(), _place })
+        let place = self.shared.streams.enter(who).map_err(full)?;
+        Ok(Member::new(principal, user, name, self.come.address, place))
     }
 
     async fn identify(&self, token: Option<&str>) -> Result<Principal, ApiError> {
         let auth = &self.shared.gate.auth;
+        // Nobody is asked for a token: one that comes says nothing, since there is nothing to check it by.
         if auth.is_open() {
             return Ok(Principal::anyone());
         }
-        let principal = auth.identify(self.come.given.token(token)?).await?;
-        Ok(principal)
+        Ok(auth.identify(self.come.given.token(token)?).await?)
     }
 
     async fn request(&mut self, event: Event) {
-        let Event { name, ack, .. } = &event;
-        let name = super::request::known(name);
-        let answer = self.answer(&event).await;
-        METRICS.socketio.asked(name, answer.is_ok());
-        let packet = match (answer, ack) {
-            (Ok(answer), Some(ack)) => packet::answer(*ack, &answer),
+        // Who is not connected is told nothing: it may have sent this before it heard that it is not any more.
+        let Some(member) = &mut self.member else { return };
+        let answer = member.answer(&self.shared, &self.session, &event).await;
+        METRICS.socketio.asked(request::known(&event.name), answer.is_ok());
+        let packet = match (answer, event.ack) {
+            (Ok(answer), Some(ack)) => packet::answer(ack, &answer),
             (Ok(_), None) => return,
-            (Err(error), _) => failed(&event, error),
+            (Err(error), _) => failed(&event, &error),
         };
         self.session.tell(packet);
     }
+}
 
-    /// How it is counted.
-    pub(super) fn who(&self, member: &Member) -> Who {
-        Who::of(member.principal.subject.as_deref(), self.come.address)
+impl Drop for Life {
+    fn drop(&mut self) {
+        self.leave();
+        self.shared.forget(&self.session);
+        self.session.end("client");
     }
 }
 
 /// What a client is told whose request has failed.
-pub(super) fn failed(event: &Event, error: ApiError) -> Str {
+pub(super) fn failed(event: &Event, error: &ApiError) -> Str {
     let problem = error.tell();
     match event.ack {
         Some(ack) => packet::answer(ack, &Refusal { ok: false, error: problem }),
-        None => {
-            let event = Some(super::request::known(&event.name));
-            packet::told("problem", &Failure { event, problem })
-        }
+        None => packet::told("problem", &Failure { event: Some(request::known(&event.name)), problem }),
     }
 }
 
-fn introduction(auth: &RawValue) -> Result<Introduction, ApiError> {
-    let null = auth.get() == "null";
-    if null { Ok(Introduction::default()) } else { wire::parse(auth.get().as_bytes()) }
+fn introduction(auth: Option<Box<RawValue>>) -> Result<Introduction, ApiError> {
+    match auth.as_deref().map(RawValue::get) {
+        None | Some("null") => Ok(Introduction::default()),
+        Some(auth) => wire::parse(auth.as_bytes()),
+    }
 }
 
 async fn at(until: Option<Instant>) {

@@ -14,8 +14,8 @@
 //! | `door` | requests, upgrades |
 //! | `line` | the connection of a websocket |
 //! | `handler`, `session`, `seats` | what the library calls; a client's transport; how many there may be |
-//! | `packet`, `inbox`, `life`, `request` | what a client sends, and what becomes of it |
-//! | `rooms`, `feed`, `told` | what a client is told |
+//! | `packet`, `inbox`, `life`, `member`, `request` | what a client sends, and what becomes of it |
+//! | `rooms`, `room`, `feed`, `told` | what a client is told |
 
 mod door;
 mod feed;
@@ -23,8 +23,10 @@ mod handler;
 mod inbox;
 mod life;
 mod line;
+mod member;
 mod packet;
 mod request;
+mod room;
 mod rooms;
 mod seats;
 mod session;
@@ -41,7 +43,7 @@ use poem::{Endpoint, Response};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Parts, caller::Gate, posting::Posting};
-use crate::limit::Streams;
+use crate::{limit::Streams, presence::Presence};
 use door::Door;
 use handler::Handler;
 use inbox::Most;
@@ -83,6 +85,7 @@ struct Shared {
     options: Settled,
     gate: Gate,
     posting: Posting,
+    presence: Presence,
     streams: Streams,
     body_timeout: Duration,
     seats: Arc<Seats>,
@@ -107,10 +110,11 @@ impl SocketIo {
         Self(Arc::new(Shared {
             gate: parts.gate.clone(),
             posting: parts.posting(),
+            presence: parts.presence.clone(),
             streams: parts.streams.clone(),
             body_timeout: parts.body_timeout,
             seats: Seats::new(options.sockets),
-            rooms: Rooms::new(parts.hub.clone()),
+            rooms: Rooms::new(parts.hub.clone(), parts.presence.clone()),
             sessions: RwLock::default(),
             closing: CancellationToken::new(),
             tasks: TaskTracker::new(),

@@ -86,11 +86,6 @@ impl Session {
         self.cut.cancel();
     }
 
-    /// Whether it was ended from here.
-    pub(super) fn is_over(&self) -> bool {
-        self.over.load(Relaxed)
-    }
-
     /// What cuts its line.
     pub(super) fn cut(&self) -> CancellationToken {
         self.cut.clone()
