@@ -9,7 +9,8 @@ shift
 cd "$(dirname "$0")"
 
 # Clients come back at once, and nobody waits long for a node to go, or for a chunk that is missing.
-settings=(RETRY=100ms DRAIN=100ms SESSION_MISSING_CHUNK_TIMEOUT=100ms SESSION_REAP_INTERVAL=100ms)
+settings=(RETRY=100ms DRAIN=100ms SESSION_MISSING_CHUNK_TIMEOUT=100ms SESSION_REAP_INTERVAL=100ms
+    PRESENCE_TTL=2s PRESENCE_GRACE=300ms PRESENCE_SWEEP=100ms)
 . ../private_node.sh
 
 export SETTINGS="${settings[*]}" ROWCAST=$rowcast CHROMIUM=${CHROMIUM:-$(command -v chromium)}

@@ -93,8 +93,11 @@ describe("a socket", () => {
     it("is told of no room that it has left, nor of one that it never was in", async (t) => {
       const { roomId: other } = await meet(t);
       const { roomId, socket } = await meet(t);
+      const { socket: witness } = await person(t);
+      await witness.join(roomId);
       assert.deepEqual(await socket.ask("leaveRoom", { roomId }), { ok: true, roomId });
-      for (const room of [roomId, other]) await second.say(room, "not for it");
+      for (const room of [other, roomId]) await second.say(room, "not for it");
+      await witness.have(1, RECEIVED);
       await socket.join(roomId);
       const { id } = await second.say(roomId, "for it");
       assert.deepEqual((await socket.have(1, RECEIVED)).map(({ id }) => id), [id]);

@@ -23,7 +23,6 @@ const WRONG = {
   "a text that is none": { content: { text: "hello" } },
   "a sender that is no UUID": { userId: "me" },
   "the name of a file that is too long": { file: "f".repeat(51) },
-  "a field that there is not": { colour: "blue" },
   "two fields that are wrong": { roomId: "", content: "" },
 };
 
@@ -48,6 +47,13 @@ describe("a socket that asks for what cannot be", () => {
     const request = { roomId: "lobby", userId: USER, content: "hello", idempotencyKey: "k".repeat(256) };
     const { error } = await socket.ask("sendMessage", request);
     assert.deepEqual([error.status, error.errors.map(({ field }) => field)], [422, ["idempotencyKey"]]);
+  });
+
+  it("is told of a field that there is not, and of those that there are", async (t) => {
+    await connect(t);
+    const { error } = await socket.ask("sendMessage", { roomId: "lobby", content: "hello", colour: "blue" });
+    assert.deepEqual([error.status, error.errors.map(({ field }) => field)], [422, ["colour"]]);
+    for (const field of ["roomId", "userId", "content", "file", "idempotencyKey"]) assert.match(error.detail, RegExp(field));
   });
 
   it("is told of a room that cannot be, each field of it", async (t) => {

@@ -40,10 +40,11 @@ describe("a server with keys", () => {
       });
 
       it("lets nobody in with what is no token", async (t) => {
-        for (const auth of [{ token: "nonsense" }, { token: "" }]) await refused(t, { auth });
-        for (const auth of [{ token: 7 }, { token: null }, { token: {} }]) {
-          const socket = await begin(t, node.url, { ...transports, auth });
+        assert.deepEqual(await refused(t, { auth: { token: "nonsense" } }), await unauthorized("nonsense"));
+        for (const token of ["", 7, null, {}]) {
+          const socket = await begin(t, node.url, { ...transports, auth: { token } });
           await socket.have(1, "connect_error");
+          assert.deepEqual(socket.of("connect"), []);
         }
       });
 

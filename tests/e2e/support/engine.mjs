@@ -14,7 +14,7 @@ const PONG = "3";
 
 /** Asks the path of the protocol, with this query. */
 export function ask(node, query, request) {
-  return soon(`an answer to ${query}`, fetch(`${node.url}/socket.io/?${query}`, request));
+  return soon(`an answer to ${query}`, fetch(`${node.url}/socket.io/?${query}`, { ...request, headers: { "accept-encoding": "identity" } }));
 }
 
 /** What a server says of itself in its first packet. */

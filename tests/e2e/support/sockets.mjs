@@ -47,7 +47,8 @@ class Socket extends Watched {
   };
 
   seen() {
-    return this.told.length < 50 ? this.told : this.told.map(({ event }) => event).join();
+    const short = ({ event, data }) => `${event} ${JSON.stringify(data)?.slice(0, 150)}`;
+    return this.told.length < 50 ? this.told.map(short) : this.told.map(({ event }) => event).join();
   }
 
   /** What came with each event of this name. */
