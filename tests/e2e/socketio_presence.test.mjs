@@ -31,8 +31,9 @@ describe("a room", () => {
   }
 
   /** Another user comes and goes, which is told after all that was to be told of those who went before. */
-  async function comesAndGoes(t, roomId) {
+  async function comesAndGoes(t, roomId, watcher) {
     const user = await socket(t, roomId);
+    await sees(watcher, "userJoined", user);
     await user.stop();
     return [["user_joined", user.userId], ["user_left", user.userId]];
   }
@@ -46,12 +47,15 @@ describe("a room", () => {
     assert.deepEqual(await one.have(1, "userJoined"), [{ roomId, userId: two.userId, count: 2 }]);
     const three = await socket(t, roomId, undefined, second, POLLING);
     assert.deepEqual(three.joined.users, [one.userId, two.userId, three.userId].sort());
+    await sees(one, "userJoined", three);
+    await told(two, 1);
     const four = await stream(t, roomId, undefined, first);
     const joined = [three, four].map(({ userId }, at) => ({ roomId, userId, count: at + 3 }));
     assert.deepEqual((await one.have(3, "userJoined")).slice(1), joined);
     assert.deepEqual(await told(two, 2), joined.map((one) => ["user_joined", one]));
     await three.stop();
     await one.have(1, "userLeft");
+    await told(two, 3);
     await four.stop();
     const left = [three, four].map(({ userId }, at) => ({ roomId, userId, count: 3 - at }));
     assert.deepEqual(await one.have(2, "userLeft"), left);
@@ -80,9 +84,10 @@ describe("a room", () => {
     const user = randomUUID();
     const tabs = [await socket(t, roomId, user), await stream(t, roomId, user), await socket(t, roomId, user, second)];
     assert.equal(tabs[2].joined.count, 3);
+    await sees(watchers[0], "userJoined", tabs[0]);
     await tabs[0].stop();
     await tabs[1].stop();
-    const comings = [["user_joined", user], ...(await comesAndGoes(t, roomId))];
+    const comings = [["user_joined", user], ...(await comesAndGoes(t, roomId, watchers[0]))];
     assert.deepEqual(await set(watchers, comings), comings.map(String).sort());
     await tabs[2].stop();
     const end = [...comings, ["user_left", user]];
@@ -95,6 +100,7 @@ describe("a room", () => {
     const user = randomUUID();
     const proxy = await Proxy.to(first, t);
     const restless = await socket(t, roomId, user, proxy);
+    await sees(watchers[0], "userJoined", restless);
     for (const node of [second, first]) {
       proxy.node = node;
       const times = restless.of("connect").length;
@@ -102,7 +108,7 @@ describe("a room", () => {
       await restless.have(times + 1, "connect");
       await restless.join(roomId);
     }
-    const comings = [["user_joined", user], ...(await comesAndGoes(t, roomId))];
+    const comings = [["user_joined", user], ...(await comesAndGoes(t, roomId, watchers[0]))];
     assert.deepEqual(await set(watchers, comings), comings.map(String).sort());
   });
 
@@ -117,11 +123,12 @@ describe("a room", () => {
       await stream(t, roomId, undefined, victim),
       await socket(t, roomId, undefined, victim, POLLING),
     ];
+    for (const one of lost) await sees(watchers[0], "userJoined", one);
     victim.kill();
-    for (const { userId } of lost) await watchers[0].until("it is gone", () => hasLeft(watchers[0], userId));
+    for (const one of lost) await sees(watchers[0], "userLeft", one);
     const gone = lost.map(({ userId }) => ["user_left", userId]);
     const came = [both, ...lost].map(({ userId }) => ["user_joined", userId]);
-    const comings = [...came, ...gone, ...(await comesAndGoes(t, roomId))];
+    const comings = [...came, ...gone, ...(await comesAndGoes(t, roomId, watchers[0]))];
     assert.deepEqual(await set(watchers, comings), comings.map(String).sort());
     const { users } = await second.send("GET", `/room/${roomId}/presence`);
     const there = [...watchers, both].map(({ userId }) => userId).sort();
@@ -132,18 +139,20 @@ describe("a room", () => {
     const roomId = randomUUID();
     const watcher = await socket(t, roomId);
     const leaving = await socket(t, roomId);
+    await sees(watcher, "userJoined", leaving);
     await leaving.ask("leaveRoom", { roomId });
-    await watcher.have(1, "userLeft");
+    await sees(watcher, "userLeft", leaving);
     const later = await socket(t, roomId);
-    await watcher.have(2, "userJoined");
+    await sees(watcher, "userJoined", later);
     const { users } = await leaving.join(roomId);
     assert.deepEqual(users, [watcher.userId, later.userId, leaving.userId].sort());
     assert.deepEqual([leaving.of("userJoined"), leaving.of("userLeft")], [[], []]);
   });
 });
 
-function hasLeft(socket, user) {
-  return socket.of("userLeft").some(({ userId }) => userId === user);
+/** Waits until this socket is told that the other one's user has come or gone: who comes and goes at once is not told. */
+function sees(socket, event, { userId: user }) {
+  return socket.until(`${event} ${user}`, () => socket.of(event).some(({ userId }) => userId === user));
 }
 
 /** What a stream was told of the room. */
