@@ -149,7 +149,9 @@ impl ApiError {
     /// The status, the kind and its words. Every error is classified here and nowhere else.
     const fn class(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
-            Self::Malformed(_) | Self::NoWebsocket(_) => (StatusCode::BAD_REQUEST, "malformed", "The request cannot be read"),
+            Self::Malformed(_) | Self::NoWebsocket(_) => {
+                (StatusCode::BAD_REQUEST, "malformed", "The request cannot be read")
+            }
             Self::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "A field is not valid"),
             Self::Unauthorized(_) | Self::NoProducer => (StatusCode::UNAUTHORIZED, "unauthorized", "Not authorized"),
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),

@@ -30,7 +30,8 @@ use crate::{
     store::{Held, Pool, Store, Vitals},
 };
 pub use report::{
-    BusPart, ChatPart, HubPart, LogPart, PoolPart, PostgresPart, ProcessPart, RelayPart, Report, SessionsPart, SocketsPart,
+    BusPart, ChatPart, HubPart, LogPart, PoolPart, PostgresPart, ProcessPart, RelayPart, Report, SessionsPart,
+    SocketsPart,
 };
 use stage::Signs;
 pub use stage::Verdict;

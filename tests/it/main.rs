@@ -62,6 +62,7 @@ mod session_written;
 mod settings;
 mod settings_table;
 mod slow_clients;
+mod socketio;
 mod stages;
 mod stream;
 mod support;

@@ -101,7 +101,8 @@ impl Door {
             Some(come) => (come.0.cut.clone(), None),
             None => {
                 let session = self.session(&request).filter(|session| !session.is_websocket());
-                let session = session.ok_or_else(|| ApiError::NoWebsocket("there is no such session, or it has its websocket"))?;
+                let session = session
+                    .ok_or_else(|| ApiError::NoWebsocket("there is no such session, or it has its websocket"))?;
                 (session.cut(), Some(session))
             }
         };

@@ -17,6 +17,7 @@ mod node;
 pub mod raw;
 pub mod record;
 mod servers;
+pub mod socket;
 pub mod stage;
 pub mod tokens;
 mod upstream;
