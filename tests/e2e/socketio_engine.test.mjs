@@ -72,6 +72,17 @@ describe("Engine.IO", () => {
       assert.deepEqual(await polled, ['431[{"ok":true,"roomId":"a"}]']);
     });
 
+    it("takes it compressed", async () => {
+      const session = await Polling.connect(node);
+      await session.push('421["joinRoom",{"roomId":"much"}]');
+      await session.poll();
+      const content = "much ".repeat(6_000);
+      await node.say("much", content);
+      const answer = await session.get();
+      assert.equal(answer.headers.get("content-encoding"), "gzip");
+      assert.equal(JSON.parse((await answer.text()).slice(2))[1].content, content);
+    });
+
     it("twice at once gets a 400, and closes the session", async () => {
       const session = await Polling.connect(node);
       await session.post("3");

@@ -14,7 +14,7 @@ const PONG = "3";
 
 /** Asks the path of the protocol, with this query. */
 export function ask(node, query, request) {
-  return soon(`an answer to ${query}`, fetch(`${node.url}/socket.io/?${query}`, { ...request, headers: { "accept-encoding": "identity" } }));
+  return soon(`an answer to ${query}`, fetch(`${node.url}/socket.io/?${query}`, request));
 }
 
 /** What a server says of itself in its first packet. */

@@ -67,7 +67,7 @@ export class Node {
     const messages = [];
     let cursor = "";
     do {
-      const page = await this.send("GET", `/message?room=${room}&limit=100${cursor}`);
+      const page = await this.send("GET", `/api/messages?roomId=${room}&limit=100${cursor}`);
       messages.push(...page.messages);
       cursor = page.next_cursor && `&cursor=${encodeURIComponent(page.next_cursor)}`;
     } while (cursor);
