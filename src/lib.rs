@@ -56,6 +56,14 @@
 //! message ([`store`]), and that takes the route of a change. Nothing of the feed knows sessions, but for the number in
 //! the row.
 //!
+//! # The route of a socket
+//!
+//! A client of Socket.IO opens a session at `/socket.io/`, by polling or over a websocket, for which [`edge`] gives the
+//! connection away and keeps its place → [`api`] works off what the client asks for, one after the other: what it posts
+//! takes the road of a request → one task for all sockets takes the frames from the [`hub`], through a tap, and puts
+//! them into the buffers of those in the room; [`presence`] tells who else is there. Whose buffer is full loses its
+//! transport, and comes back by itself.
+//!
 //! # The code, in reading order
 //!
 //! | module | what it is |

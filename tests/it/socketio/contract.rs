@@ -153,6 +153,7 @@ async fn who_joins_is_told_who_is_there_and_the_others_that_it_came_and_went() {
     // A second connection of the same user is no news, and nobody is told of itself.
     let again = Socket::within(&one, json!({ "userId": other }), "a").await;
     second.ask("leaveRoom", json!({ "roomId": "a" })).await;
+    assert_eq!(second.told(), []);
     drop(again);
     assert_eq!(first.event().await, ("userLeft".to_owned(), json!({ "roomId": "a", "userId": other, "count": 1 })));
 }

@@ -56,8 +56,7 @@ async fn who_would_miss_changes_is_sent_away() {
     world
         .sql(
             "update feed.generation set timeline = 99;
-             select pg_terminate_backend(pid) from pg_stat_activity
-             where datname = current_database() and query ilike 'listen%feed_wake%'",
+             select pg_terminate_backend(leader_pid) from feed.state",
         )
         .await;
     let packets = socket.ends().await;

@@ -120,6 +120,11 @@ impl Socket {
         }
     }
 
+    /// The events that have come while something else was waited for.
+    pub fn told(&mut self) -> Vec<(String, Value)> {
+        self.events.drain(..).collect()
+    }
+
     /// The next event of this name; others are passed over.
     pub async fn event_of(&mut self, name: &str) -> Value {
         loop {
@@ -137,11 +142,16 @@ impl Socket {
 
     /// The next packet that is no ping; none when the transport ends.
     pub async fn next(&mut self) -> Option<String> {
+        soon("a packet", self.packet()).await
+    }
+
+    async fn packet(&mut self) -> Option<String> {
         loop {
-            match soon("a packet", self.ws.next()).await {
+            match self.ws.next().await {
                 Some(Ok(Message::Text(text))) if text == "2" => self.send("3").await,
-                Some(Ok(Message::Text(text))) => return Some(text.to_string()),
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
+                // The node may say that it closes, if there is still time.
+                Some(Ok(Message::Text(text))) if text != "1" => return Some(text.to_string()),
+                Some(Ok(Message::Text(_) | Message::Close(_)) | Err(_)) | None => return None,
                 Some(Ok(_)) => {}
             }
         }
@@ -150,9 +160,12 @@ impl Socket {
     /// Waits for the transport to end; the packets until then.
     pub async fn ends(&mut self) -> Vec<String> {
         let mut packets = Vec::new();
-        while let Some(packet) = self.next().await {
-            packets.push(packet);
-        }
+        soon("the transport ends", async {
+            while let Some(packet) = self.next().await {
+                packets.push(packet);
+            }
+        })
+        .await;
         packets
     }
 }
