@@ -38,8 +38,10 @@ describe("a socket", () => {
       const [one, other] = [await person(t), await person(t)];
       assert.deepEqual(await one.socket.join(roomId), { ok: true, roomId, count: 1, users: [one.userId] });
       const { users, ...rest } = await other.socket.join(roomId);
-      assert.deepEqual(rest, { ok: true, roomId, count: 2 });
-      assert.deepEqual(users, [one.userId, other.userId].sort());
+      assert.deepEqual(rest, { ok: true, roomId, count: users.length });
+      assert.ok(users.includes(other.userId));
+      // Of who has come a moment ago it may be told a moment later.
+      for (const { socket } of [one, other]) await socket.knows(one.userId, other.userId);
     });
 
     it("sends a message, and all that are in the room are told the same of it", async (t) => {
