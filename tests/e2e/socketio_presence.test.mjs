@@ -47,7 +47,9 @@ describe("a room", () => {
     await one.knows(one.userId, two.userId);
     const three = await socket(t, roomId, undefined, second, POLLING);
     await three.knows(one.userId, two.userId, three.userId);
+    // What comes at once is told in any order: so one after the other.
     await sees(one, "userJoined", three);
+    await knows(two, one, two, three);
     const four = await stream(t, roomId, undefined, first);
     for (const stream of [two, four]) await knows(stream, one, two, three, four);
     const joined = [three, four].map(({ userId }, at) => ({ roomId, userId, count: at + 3 }));
