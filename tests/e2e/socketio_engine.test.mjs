@@ -41,7 +41,7 @@ describe("Engine.IO", () => {
   describe("Transports, HTTP long-polling, Query parameters", () => {
     const missing = { "no EIO": "transport=polling", "no transport": "EIO=4", nothing: "" };
     const wrong = { "another EIO": "EIO=3&transport=polling", "no version as EIO": "EIO=abc&transport=polling" };
-    const unknown = { "an unknown transport": "EIO=4&transport=abc", "an unknown sid": "EIO=4&transport=polling&sid=abc" };
+    const unknown = { "another transport": "EIO=4&transport=abc", "an unknown sid": "EIO=4&transport=polling&sid=abc" };
     for (const [what, query] of Object.entries({ ...missing, ...wrong, ...unknown })) {
       it(`${what} gets a 400`, async () => {
         assert.equal(await status(query), 400);

@@ -36,7 +36,8 @@ describe("a page in Chromium", () => {
     await told.until("the stream knows who is there", () => told.knows(userId));
     const other = await open(t, friend.url, { auth: { userId: friendId } });
     await other.join(roomId);
-    await told.until("who has come", () => told.knows(userId, friendId) && told.all.some(([, what]) => what === "userJoined"));
+    await told.have("a userJoined", "b user_joined");
+    await told.until("the stream knows who has come", () => told.knows(userId, friendId));
     const { id } = await other.say(roomId, "שלום, 🌊");
     await told.have("a receiveMessage", "b new_message");
     await other.stop();

@@ -149,7 +149,7 @@ describe("a room", () => {
   });
 });
 
-/** Waits until this socket is told that the other one's user has come or gone: who comes and goes at once is not told. */
+/** Waits until this socket is told that the other one's user has come or gone: who comes and goes at once is not. */
 function sees(socket, event, { userId: user }) {
   return socket.until(`${event} ${user}`, () => socket.of(event).some(({ userId }) => userId === user));
 }

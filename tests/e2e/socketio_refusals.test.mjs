@@ -5,7 +5,7 @@ import { randomUUID } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 
 import { Node } from "./support/node.mjs";
-import { open } from "./support/sockets.mjs";
+import { WEBSOCKET, open } from "./support/sockets.mjs";
 
 /** How clients call it here and there. */
 const NAMES = { room: "roomId", sender_id: "userId", "Idempotency-Key": "idempotencyKey" };
@@ -31,7 +31,7 @@ describe("a socket that asks for what cannot be", () => {
   before(async () => (node = await Node.start({ MAX_CONTENT: "1000" })));
   after(() => node.kill());
 
-  const connect = async (t) => (socket = await open(t, node.url, { transports: ["websocket"], auth: { userId: USER } }));
+  const connect = async (t) => (socket = await open(t, node.url, { ...WEBSOCKET, auth: { userId: USER } }));
 
   for (const [what, wrong] of Object.entries(WRONG)) {
     it(`is told of ${what} what HTTP would say`, async (t) => {
@@ -53,7 +53,8 @@ describe("a socket that asks for what cannot be", () => {
     await connect(t);
     const { error } = await socket.ask("sendMessage", { roomId: "lobby", content: "hello", colour: "blue" });
     assert.deepEqual([error.status, error.errors.map(({ field }) => field)], [422, ["colour"]]);
-    for (const field of ["roomId", "userId", "content", "file", "idempotencyKey"]) assert.match(error.detail, RegExp(field));
+    const fields = ["roomId", "userId", "content", "file", "idempotencyKey"];
+    for (const field of fields) assert.match(error.detail, RegExp(field));
   });
 
   it("is told of a room that cannot be, each field of it", async (t) => {
@@ -77,7 +78,8 @@ describe("a socket that asks for what cannot be", () => {
     for (const request of [[], [null], ["lobby"], [["lobby"]], [7]]) {
       for (const event of ["joinRoom", "leaveRoom", "sendMessage"]) {
         const { ok, error } = await socket.ask(event, ...request);
-        assert.deepEqual([event, request, ok, error.status < 500 && error.status >= 400], [event, request, false, true]);
+        assert.equal(ok, false, `${event} ${JSON.stringify(request)}`);
+        assert.ok(error.status >= 400 && error.status < 500, error.detail);
       }
     }
     await socket.join("lobby");

@@ -55,7 +55,8 @@ describe("a server with keys", () => {
 
       it("lets a token in, and says who it is", async (t) => {
         const [roomId, userId] = [randomUUID(), randomUUID()];
-        const socket = await open(t, node.url, { ...transports, auth: { token: token(SECRET, "1h", { sub: userId }) } });
+        const auth = { token: token(SECRET, "1h", { sub: userId }) };
+        const socket = await open(t, node.url, { ...transports, auth });
         assert.deepEqual(await socket.join(roomId), { ok: true, roomId, count: 1, users: [userId] });
         assert.equal((await socket.say(roomId, "hello")).userId, userId);
         assert.equal((await socket.say(roomId, "hello", { userId })).userId, userId);
