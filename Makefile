@@ -55,7 +55,7 @@ contract: services $(VENV)/contract ## Check a private node against its OpenAPI 
 	cargo build --locked
 	tests/contract/run.sh $${CARGO_TARGET_DIR:-target}/debug/rowcast $(VENV)/bin/schemathesis
 
-e2e: services $(CLIENTS) ## Read private nodes with npm's `eventsource`, and with a page in Chromium.
+e2e: services $(CLIENTS) ## Talk to private nodes with npm's `eventsource` and `socket.io-client`, and with pages in Chromium.
 	cargo build --locked
 	tests/e2e/run.sh $${CARGO_TARGET_DIR:-target}/debug/rowcast
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Reads real nodes with the clients that people have: npm's `eventsource`, and the `EventSource` of a page in Chromium.
+# Talks to real nodes with the clients that people have: npm's `eventsource` and `socket.io-client`, and both in a page
+# in Chromium.
 # The tests start the nodes that they need, all on one private PostgreSQL and Redis.
 #
 # Usage: run.sh ROWCAST [ARGUMENT...]: the program, and what else Node's test runner is to be told.
@@ -8,8 +9,10 @@ rowcast=$(realpath "$1")
 shift
 cd "$(dirname "$0")"
 
-# Clients come back at once, and nobody waits long for a node to go, or for a chunk that is missing.
-settings=(RETRY=100ms DRAIN=100ms SESSION_MISSING_CHUNK_TIMEOUT=100ms SESSION_REAP_INTERVAL=100ms)
+# Clients come back at once, and nobody waits long for a node to go, for a chunk that is missing, or for a user who does
+# not come back.
+settings=(RETRY=100ms DRAIN=100ms SESSION_MISSING_CHUNK_TIMEOUT=100ms SESSION_REAP_INTERVAL=100ms
+    PRESENCE_TTL=2s PRESENCE_GRACE=300ms PRESENCE_SWEEP=100ms)
 . ../private_node.sh
 
 export SETTINGS="${settings[*]}" ROWCAST=$rowcast CHROMIUM=${CHROMIUM:-$(command -v chromium)}

@@ -1,6 +1,6 @@
 // A chat server as people write it with socket.io: rooms, and each message to the sockets in its room.
 //
-// It does as little as it can: it keeps nothing, asks for no token, counts nobody, and tells only those who are connected.
+// It does as little as it can: it keeps nothing, asks for no token, counts nobody, and tells only who is connected.
 // With REDIS_URL it has the Redis adapter, so that several of them are one server; without it each is alone.
 // It prints where it listens. Settings: HOST, PORT (0 takes a free one), REDIS_URL, MAX_PAYLOAD in bytes.
 

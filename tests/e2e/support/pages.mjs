@@ -4,10 +4,13 @@ import { after, before } from "node:test";
 
 import { chromium } from "playwright-core";
 
+/** Our pages come from no address, and so a browser would keep them from those of this machine. */
+const ARGS = ["--disable-features=LocalNetworkAccessChecks,LocalNetworkAccessChecksWebSockets"];
+
 /** A browser for the tests of this suite; what is returned opens a page in it. */
 export function inBrowser() {
   let browser;
-  before(async () => (browser = await chromium.launch({ executablePath: process.env.CHROMIUM })));
+  before(async () => (browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ARGS })));
   after(() => browser.close());
   return () => browser.newPage();
 }

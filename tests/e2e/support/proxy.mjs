@@ -17,6 +17,7 @@ export class Proxy extends Watched {
   #links = new Set();
   #knife = null;
   #down = false;
+  #held = false;
 
   /** A way to this node; it is closed after the test `t`. */
   static async to(node, t) {
@@ -42,6 +43,18 @@ export class Proxy extends Watched {
   /** Ends the next connection that carries this text from a node: in the middle of the text. */
   cutInside(text) {
     this.#knife = latin1(Buffer.from(text));
+  }
+
+  /** Takes nothing more from the nodes, as a reader does that is too slow: what they then have to say piles up. */
+  hold() {
+    this.#held = true;
+    for (const link of this.#links) link.server.pause();
+  }
+
+  /** Takes it again. */
+  release() {
+    this.#held = false;
+    for (const link of this.#links) link.server.resume();
   }
 
   /** Cuts, and lets nobody through. */
@@ -70,6 +83,7 @@ export class Proxy extends Watched {
     this.#links.add(link);
     link.client.on("data", (bytes) => this.#forth(link, bytes));
     link.server.on("data", (bytes) => this.#back(link, bytes));
+    if (this.#held) link.server.pause();
     link.client.on("close", () => this.#links.delete(link));
   }
 

@@ -47,7 +47,8 @@ class Socket extends Watched {
   };
 
   seen() {
-    return this.told.length < 50 ? this.told : this.told.map(({ event }) => event).join();
+    const short = ({ event, data }) => `${event} ${JSON.stringify(data)?.slice(0, 150)}`;
+    return this.told.length < 50 ? this.told.map(short) : this.told.map(({ event }) => event).join();
   }
 
   /** What came with each event of this name. */
@@ -70,7 +71,24 @@ class Socket extends Watched {
   async join(roomId) {
     const joined = await this.ask("joinRoom", { roomId });
     assert.equal(joined.ok, true, JSON.stringify(joined));
+    this.tell({ event: "joined", data: joined });
     return joined;
+  }
+
+  /** Waits until it knows that just these users are in its room: by the answer when it came in, and what came since. */
+  knows(...users) {
+    const all = [...users].sort().join();
+    return this.until(`that ${all} are there`, () => [...this.#there()].sort().join() === all);
+  }
+
+  #there() {
+    const change = {
+      joined: (_, { users }) => new Set(users),
+      roomState: (_, { users }) => new Set(users),
+      userJoined: (there, { userId }) => there.add(userId),
+      userLeft: (there, { userId }) => (there.delete(userId), there),
+    };
+    return this.told.reduce((there, { event, data }) => change[event]?.(there, data) ?? there, new Set());
   }
 
   /** Sends a message, which must be taken, and returns what it is told of it. */
