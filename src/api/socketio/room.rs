@@ -163,7 +163,8 @@ impl Inside {
                 ("userLeft", user, *count)
             }
         };
-        there.count = count;
+        // Who joins between two changes that were read together is told who is there by then, and how many those are.
+        there.count = there.users.as_ref().map_or(count, |users| users.len() as u64);
         (packet::told(event, &Moved { room_id, user_id: user, count }), Some(user))
     }
 }
