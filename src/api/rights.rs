@@ -79,10 +79,11 @@ pub(super) fn cancel(caller: &Principal, owner: &str, room: &str) -> Result<(), 
 }
 
 /// As whom is it in the rooms of its stream? Where nobody is asked who they are, as whoever it says; none is a looker-on.
-pub(super) fn present(caller: &Principal, said: Option<Uuid>) -> Result<Option<String>, ApiError> {
+/// Its client calls the user `field`.
+pub(super) fn present(caller: &Principal, (field, said): (&str, Option<Uuid>)) -> Result<Option<String>, ApiError> {
     match said {
         Some(user) if caller.is_sender(user) => Ok(Some(user.to_string())),
-        Some(_) => Err(refuse("user_id must be the `sub` of the token, or be left out")),
+        Some(_) => Err(refuse(format!("{field} must be the `sub` of the token, or be left out"))),
         // The same user has the same name, however the token writes it, and the one that its messages have.
         None => {
             let subject = caller.subject.clone().filter(|subject| !subject.is_empty());

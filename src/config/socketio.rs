@@ -16,12 +16,12 @@ pub struct SocketIoSettings {
     #[arg(long, env, default_value_t = true, action = ArgAction::Set)]
     pub socketio_enabled: bool,
 
-    /// The most sockets on this node, those among them that are not yet connected: each takes some 30 KiB
+    /// The most sockets on this node, those among them that are not yet connected: each takes some 20 KiB
     #[arg(long, env, default_value_t = 10_000)]
     pub socketio_max_sockets: usize,
 
-    /// The most bytes that a socket may send at once, the JSON around a message among them
-    #[arg(long, env, default_value = "1MiB", value_parser = bytes)]
+    /// The most bytes that a socket sends or polls at once: the largest message (MAX_CONTENT), and what JSON adds to it
+    #[arg(long, env, default_value = "2MiB", value_parser = bytes)]
     pub socketio_max_payload: ByteSize,
 
     /// The most packets that wait for a client: one that is slower is disconnected, and never silently misses something

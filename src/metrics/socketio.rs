@@ -52,13 +52,13 @@ impl SocketIo {
                 to,
                 "sockets_ended",
                 "Transports that ended: the client went or was silent (client), had SOCKETIO_BUFFER packets waiting \
-                 (buffer), sent what is no packet (packet), did not connect within SOCKETIO_CONNECT_TIMEOUT (timeout), \
-                 would have missed changes (feed); the node went away (bye)",
+                 (buffer), sent what is no packet, or not first that it wants in (packet), did not connect within SOCKETIO_CONNECT_TIMEOUT (timeout), \
+                 would have missed changes (feed), or a packet as a websocket took over (upgrade); the node went away (bye)",
             ),
             requests: add(to, "socket_requests", "Requests of sockets, by what became of them"),
         };
         known(&sockets.refused, &["node", "connect", "inbox"]);
-        known(&sockets.ended, &["client", "buffer", "packet", "timeout", "feed", "bye"]);
+        known(&sockets.ended, &["client", "buffer", "packet", "timeout", "feed", "upgrade", "bye"]);
         for event in ["joinRoom", "leaveRoom", "sendMessage", "unknown"] {
             for outcome in ["ok", "failed"] {
                 drop(sockets.requests.get_or_create(&Request { event, outcome }));

@@ -127,17 +127,13 @@ fn differ(users: &mut BTreeSet<Arc<str>>, doubtful: &mut HashSet<Arc<str>>, list
     doubtful.retain(|user| !listed.contains(user));
     let gone: Vec<_> = users.difference(listed).filter(|user| !doubtful.contains(*user)).cloned().collect();
     let come: Vec<_> = listed.difference(users).cloned().collect();
-    let mut changes = Vec::with_capacity(gone.len() + come.len());
-    // In this order a room in which one comes as another goes is never told to be empty.
-    for user in come {
-        users.insert(Arc::clone(&user));
-        changes.push(What::Joined { user, count: users.len() as u64 });
-    }
-    for user in gone {
-        users.remove(&user);
-        changes.push(What::Left { user, count: users.len() as u64 });
-    }
-    changes
+    gone.iter().for_each(|user| _ = users.remove(user));
+    users.extend(come.iter().cloned());
+    // All at once, as it was read: who is not told of itself would else be left with a number from the midst of it.
+    let count = users.len() as u64;
+    let come = come.into_iter().map(|user| What::Joined { user, count });
+    // In this order nobody who counts for himself finds a room empty in which one comes as another goes.
+    come.chain(gone.into_iter().map(|user| What::Left { user, count })).collect()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::{fs, process::Stdio, time::Duration};
 
+use futures_util::{SinkExt, StreamExt};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use reqwest::{Certificate, Client, ClientBuilder, Version};
 use tempfile::TempDir;
@@ -9,10 +10,12 @@ use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     process::Command,
 };
+use tokio_tungstenite::{client_async, tungstenite::Message};
 
 use crate::support::{
-    Events, Node, World, message,
-    raw::{LIVE, ask, read_until, to_end},
+    Events, Figures, Node, World, message, message_in,
+    raw::{LIVE, address, ask, connect, read_until, to_end},
+    socket::PATH,
     soon, until,
 };
 
@@ -231,6 +234,36 @@ async fn the_proxy_speaks_before_tls_begins() {
     let mut socket = handshake(&mut socket, &pem).await;
     socket.write_all(LIVE.as_bytes()).await.unwrap();
     read_until(&mut socket, "200 OK").await;
+}
+
+#[tokio::test]
+async fn a_websocket_over_tls_has_its_place_and_is_cut_when_its_client_takes_nothing() {
+    let (world, authority) = (World::new().await, Authority::new());
+    let slow = [("SOCKETIO_BUFFER", "16"), ("SEND_BUFFER", "16KiB"), ("WRITE_TIMEOUT", "10min")];
+    let settings = [("SOCKETIO_PING_TIMEOUT", "10min")];
+    let node = authority.node(&world, &[&slow[..], &settings].concat()).await;
+    let figure = async |name: &str| Figures::of(&node).await.get(name, &[]).unwrap();
+    let before = figure("rowcast_connections").await;
+    let mut socket = connect(&node).await;
+    let pem = fs::read(authority.file("ca.pem")).unwrap();
+    let path = format!("wss://{}{PATH}&transport=websocket", address(&node));
+    let (mut ws, _) = soon("it opens", client_async(path, handshake(&mut socket, &pem).await)).await.unwrap();
+    for packet in ["40", r#"421["joinRoom",{"roomId":"a"}]"#] {
+        soon("an answer", ws.next()).await.unwrap().unwrap();
+        soon("it is taken", ws.send(Message::text(packet))).await.unwrap();
+    }
+    let joined = async |ws: &mut tokio_tungstenite::WebSocketStream<_>| {
+        while !ws.next().await.unwrap().unwrap().to_text().unwrap().starts_with("431[") {}
+    };
+    soon("it is in the room", joined(&mut ws)).await;
+    assert_eq!(figure("rowcast_connections").await, before + 1.0, "it is out of HTTP by now");
+    let mut said = 0;
+    while figure("rowcast_sockets").await > 0.0 {
+        node.say(message_in("a", &"x".repeat(50_000))).await;
+        said += 1;
+        assert!(said < 1000, "all of it cannot be held");
+    }
+    until("the place is given back", async || figure("rowcast_connections").await == before).await;
 }
 
 /// A client's side of TLS on a socket.

@@ -42,7 +42,7 @@ impl Attendance {
         if rooms.is_empty() {
             return Err(ApiError::field("presence", "needs a `room`"));
         }
-        let user = rights::present(caller, user)?;
+        let user = rights::present(caller, ("user_id", user))?;
         Ok(Self { presence: presence.clone(), rooms: rooms.to_vec(), user })
     }
 

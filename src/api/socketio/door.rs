@@ -20,6 +20,7 @@ use tungstenite::handshake::derive_accept_key;
 
 use super::{
     Shared,
+    backlog::Gap,
     handler::Handler,
     line::Line,
     session::{Come, Handshake, Session},
@@ -80,6 +81,7 @@ impl Door {
             Method::POST => wire::read(request.take_body(), options.payload, self.shared.body_timeout).await?,
             _ => Vec::new(),
         };
+        let polls = self.session(&request).filter(|_| *request.method() == Method::GET);
         let mut asked = engine_request(&request, Full::new(Bytes::from(body)));
         asked.extensions_mut().extend(come.into_iter().fold(http::Extensions::new(), |mut all, come| {
             all.insert(come);
@@ -88,8 +90,16 @@ impl Door {
         let answer = self.engine.call(asked).await.map_err(|error| ApiError::Internal(anyhow::anyhow!("{error:?}")))?;
         let (parts, body) = answer.into_parts();
         let body = body.collect().await.map_err(|error| ApiError::Internal(anyhow::anyhow!("{error:?}")))?;
-        let mut response = Response::builder().status(parts.status).body(body.to_bytes());
+        let body = body.to_bytes();
+        if let Some(session) = polls
+            && let Err(Gap) = session.backlog.polled(&body, options.payload)
+        {
+            session.end("upgrade");
+        }
+        let mut response = Response::builder().status(parts.status).body(body);
         *response.headers_mut() = parts.headers;
+        // It may yet be compressed.
+        response.headers_mut().remove(header::CONTENT_LENGTH);
         Ok(response)
     }
 
@@ -97,16 +107,11 @@ impl Door {
     fn upgrade(&self, request: Request, come: Option<Handshake>) -> Result<Response, ApiError> {
         let key = websocket_key(request.headers())?;
         let no_upgrade = |_| ApiError::NoWebsocket("this connection cannot become a websocket");
+        let connection = request.take_upgrade().map_err(no_upgrade)?;
         let (cut, session) = match &come {
             Some(come) => (come.0.cut.clone(), None),
-            None => {
-                let session = self.session(&request).filter(|session| !session.is_websocket());
-                let session = session
-                    .ok_or_else(|| ApiError::NoWebsocket("there is no such session, or it has its websocket"))?;
-                (session.cut(), Some(session))
-            }
+            None => self.taken_over(&request).map(|session| (session.cut(), Some(session)))?,
         };
-        let connection = request.take_upgrade().map_err(no_upgrade)?;
         let mut asked = engine_request(&request, ());
         if let Some(come) = come {
             asked.extensions_mut().insert(come);
@@ -126,6 +131,16 @@ impl Door {
             .finish())
     }
 
+    /// The session that polls, and that this websocket takes over.
+    fn taken_over(&self, request: &Request) -> Result<Arc<Session>, ApiError> {
+        let session = self.session(request).filter(|session| !session.is_websocket());
+        let session = session.ok_or(ApiError::NoWebsocket("there is no such session, or it has its websocket"))?;
+        match session.backlog.upgrade() {
+            true => Ok(session),
+            false => Err(ApiError::NoWebsocket("the session is taken over already, or has too much to be polled")),
+        }
+    }
+
     fn session(&self, request: &Request) -> Option<Arc<Session>> {
         let sid = parameter(request.uri().query()?, "sid")?;
         self.shared.session(Sid::from_str(sid).ok()?)
@@ -136,7 +151,8 @@ impl Door {
 fn engine_request<B>(request: &Request, body: B) -> http::Request<B> {
     let mut asked = http::Request::new(body);
     *asked.method_mut() = request.method().clone();
-    *asked.uri_mut() = request.uri().clone();
+    // A copy: the library keeps it as long as the session, and a slice would keep all that was read with it.
+    *asked.uri_mut() = request.uri().to_string().parse().unwrap_or_default();
     if let Some(kind) = request.headers().get(header::CONTENT_TYPE) {
         asked.headers_mut().insert(header::CONTENT_TYPE, kind.clone());
     }

@@ -45,10 +45,11 @@ impl EngineIoHandler for Handler {
     /// Called in the order in which packets have come.
     fn on_message(self: &Arc<Self>, text: Str, socket: Arc<Socket<Mine>>) {
         let Some(session) = socket.data.get() else { return };
-        let packet = Packet::parse(&text).unwrap_or(Packet::Bad);
-        if matches!(packet, Packet::Nothing) {
+        // What comes with it, or after it, in the same request.
+        if session.is_over() {
             return;
         }
+        let packet = Packet::parse(&text).unwrap_or(Packet::Bad);
         if let Err(packet) = session.inbox.put(packet, text.len(), self.0.options.inbox) {
             METRICS.socketio.refused("inbox");
             match packet {

@@ -23,6 +23,7 @@ use crate::{
     api::{
         budget,
         problem::{ApiError, Problem},
+        rights,
         stream::full,
         wire,
     },
@@ -30,6 +31,12 @@ use crate::{
     limit::{Group, Who},
     metrics::METRICS,
 };
+
+/// The most characters of an event's name that are repeated: ours are short, and others can be as long as a packet.
+const LONGEST_NAME: usize = 64;
+
+/// The most bytes of what a client says of itself: a token is shorter, and who is not let in yet has no claim to more.
+const LONGEST_INTRODUCTION: usize = 64 << 10;
 
 /// What a client says of itself.
 #[derive(Default, Deserialize)]
@@ -112,6 +119,8 @@ impl Life {
     async fn work_off(&mut self, packet: Packet) {
         match packet {
             Packet::Connect(auth) if self.member.is_none() => self.connect(auth).await,
+            // The first packet must ask to be let in: this client speaks something else.
+            Packet::Event(_) | Packet::Disconnect | Packet::Nothing if !self.tried => self.session.end("packet"),
             Packet::Event(event) => self.request(event).await,
             Packet::Elsewhere(namespace) => {
                 self.session.tell(packet::refused(&namespace, "Invalid namespace", None::<&()>));
@@ -153,9 +162,10 @@ impl Life {
         if std::mem::replace(&mut self.tried, true) {
             budget::count(&self.shared.gate.limiter, Group::Stream, who).await.1?;
         }
-        let (principal, user) = identified?;
+        let (principal, said) = identified?;
+        let user = rights::present(&principal, ("userId", said))?.map_or_else(|| name.into(), Into::into);
         let place = self.shared.streams.enter(who).map_err(full)?;
-        Ok(Member::new(principal, user, name, self.come.address, place))
+        Ok(Member::new(principal, said, user, self.come.address, place))
     }
 
     async fn identify(&self, token: Option<&str>) -> Result<Principal, ApiError> {
@@ -194,13 +204,20 @@ pub(super) fn failed(event: &Event, error: &ApiError) -> Str {
     let problem = error.tell();
     match event.ack {
         Some(ack) => packet::answer(ack, &Refusal { ok: false, error: problem }),
-        None => packet::told("problem", &Failure { event: Some(request::known(&event.name)), problem }),
+        None => packet::told("problem", &Failure { event: Some(name(event)), problem }),
     }
+}
+
+/// The name of the event that a client has sent, as far as it is repeated.
+fn name(event: &Event) -> &str {
+    let end = event.name.char_indices().nth(LONGEST_NAME).map_or(event.name.len(), |(end, _)| end);
+    &event.name[..end]
 }
 
 fn introduction(auth: Option<Box<RawValue>>) -> Result<Introduction, ApiError> {
     match auth.as_deref().map(RawValue::get) {
         None | Some("null") => Ok(Introduction::default()),
+        Some(auth) if auth.len() > LONGEST_INTRODUCTION => Err(ApiError::field("auth", "is too long")),
         Some(auth) => wire::parse(auth.as_bytes()),
     }
 }

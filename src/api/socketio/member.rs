@@ -45,17 +45,15 @@ pub(super) struct Member {
 }
 
 impl Member {
-    /// With a token it is the token's; else who it says it is, or nobody but itself.
+    /// With a token it writes as the token's user; else as who it says it is, where it does.
     pub(super) fn new(
         principal: Principal,
         said: Option<Uuid>,
-        name: &str,
+        user: Arc<str>,
         address: IpAddr,
         place: Option<Box<Place>>,
     ) -> Self {
         let sender = if principal.is_anyone() { said } else { principal.sender };
-        let user = principal.subject.clone().or_else(|| sender.map(|sender| sender.to_string()));
-        let user = user.map_or_else(|| name.into(), Into::into);
         Self { principal, address, sender, user, rooms: HashMap::new(), _place: place }
     }
 
@@ -66,7 +64,10 @@ impl Member {
         session: &Arc<Session>,
         event: &Event,
     ) -> Result<Answer, ApiError> {
-        let answer = match request::known(&event.name) {
+        let asked = request::known(&event.name);
+        // To leave costs Redis as much as to join, and what is unknown is answered too.
+        self.count(shared, if asked == "sendMessage" { Group::Write } else { Group::Read }).await?;
+        let answer = match asked {
             "joinRoom" => self.join(shared, session, event).await,
             "leaveRoom" => self.part(shared, session, event),
             "sendMessage" => self.send(shared, event).await,
@@ -76,7 +77,6 @@ impl Member {
     }
 
     async fn join(&mut self, shared: &Shared, session: &Arc<Session>, event: &Event) -> Result<Answer, ApiError> {
-        self.count(shared, Group::Read).await?;
         let InRoom { room_id } = event.body()?;
         check_room(Some(&room_id))?;
         rights::read(&self.principal, &room_id)?;
@@ -102,7 +102,6 @@ impl Member {
     }
 
     async fn send(&self, shared: &Shared, event: &Event) -> Result<Answer, ApiError> {
-        self.count(shared, Group::Write).await?;
         let Said { room_id: room, user_id, content, file, idempotency_key } = event.body()?;
         let sender_id = match user_id.or(self.sender) {
             Some(sender) => sender,
@@ -110,6 +109,10 @@ impl Member {
             // It can be nobody, and is told why.
             None => Uuid::nil(),
         };
+        // With a token that is said below.
+        if self.principal.is_anyone() && self.sender.is_some_and(|sender| sender != sender_id) {
+            return Err(ApiError::Forbidden("userId must be the one that the socket has connected as".to_owned()));
+        }
         let key = idempotency_key.map(|key| Key::try_from(key.as_bytes()));
         let key = key.transpose().map_err(|error| ApiError::field(KEY, error))?;
         let new = NewMessage { content, file, sender_id, room };

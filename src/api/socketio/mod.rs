@@ -1,9 +1,8 @@
 //! Socket.IO: messages over one connection in both directions, by websocket or by polling, for clients that speak it.
 //!
-//! Engine.IO, the transports beneath, is a library's. What is above is ours: one namespace, text only. There is a
-//! library for that too (socketioxide), which would not do: it cannot close a transport whose buffer is full, nor say
-//! why a client is refused in more than a text, names clients by the number that is the secret of their transport, runs
-//! the handlers of one client's packets side by side, and encodes what goes to many for each of them.
+//! Engine.IO, the transports beneath, is a library's (engineioxide). What is above is ours: one namespace, text only.
+//! The same makers have a library for that too (socketioxide). It cannot tell a client that is refused more than a
+//! text, and an asynchronous handler that it has begun for one packet does not wait for that of the packet before.
 //!
 //! A request is worked off as over HTTP, in the order in which it came, and `sendMessage` only writes the row. What
 //! goes out comes from the feed, by one task for all sockets of the node. Who may have missed a change has its transport
@@ -14,9 +13,11 @@
 //! | `door` | requests, upgrades |
 //! | `line` | the connection of a websocket |
 //! | `handler`, `session`, `seats` | what the library calls; a client's transport; how many there may be |
+//! | `backlog` | whether a websocket may take over from polling |
 //! | `packet`, `inbox`, `life`, `member`, `request` | what a client sends, and what becomes of it |
 //! | `rooms`, `room`, `feed`, `told` | what a client is told |
 
+mod backlog;
 mod door;
 mod feed;
 mod handler;
@@ -53,6 +54,9 @@ use session::Session;
 
 /// In how many parts sessions are sent away.
 const PARTS: usize = 16;
+
+/// How many bytes of a websocket are read at once.
+const READ_BUFFER: usize = 1024;
 
 /// How sockets behave.
 #[derive(Debug, Clone, Copy)]
@@ -186,6 +190,8 @@ impl From<Options> for Settled {
             .max_payload(options.payload as u64)
             .ws_max_message_size(options.payload)
             .ws_max_frame_size(options.payload)
+            // Each websocket has one, and what comes in is small.
+            .ws_read_buffer_size(READ_BUFFER)
             .build();
         let inbox = Most { packets: options.inbox, bytes: options.inbox_bytes };
         let Options { payload, rooms, connect_timeout, .. } = options;

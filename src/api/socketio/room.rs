@@ -163,7 +163,8 @@ impl Inside {
                 ("userLeft", user, *count)
             }
         };
-        there.count = count;
+        // Who joins between two changes that were read together is told who is there by then, and how many those are.
+        there.count = there.users.as_ref().map_or(count, |users| users.len() as u64);
         (packet::told(event, &Moved { room_id, user_id: user, count }), Some(user))
     }
 }
@@ -175,5 +176,27 @@ impl There {
             self.count += u64::from(users.insert(Arc::clone(user)));
         }
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_joins_between_changes_that_were_read_together_is_told_as_many_as_are_named() {
+        let mut inside = Inside::default();
+        let user = |name: &str| Arc::<str>::from(name);
+        let count = |inside: &Inside| inside.there.as_ref().unwrap().count;
+        inside.learn("a", &What::State { count: 1, users: Some(vec![user("ann")]) });
+        let (packet, _) = inside.learn("a", &What::Joined { user: user("bob"), count: 3 });
+        assert!(packet.contains(r#""count":3"#), "{packet}");
+        assert_eq!(count(&inside), 2);
+        inside.learn("a", &What::Joined { user: user("eve"), count: 3 });
+        assert_eq!(count(&inside), 3);
+        // Where nobody is named, the number is all there is.
+        inside.learn("a", &What::State { count: 5000, users: None });
+        inside.learn("a", &What::Left { user: user("eve"), count: 4999 });
+        assert_eq!(count(&inside), 4999);
     }
 }

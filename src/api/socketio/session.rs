@@ -12,7 +12,7 @@ use engineioxide::{DisconnectReason, Socket, Str, TransportType, socket::Sid};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 
-use super::{inbox::Inbox, seats::Seat};
+use super::{backlog::Backlog, inbox::Inbox, seats::Seat};
 use crate::{api::carriers::Given, metrics::METRICS};
 
 /// What the library keeps for us with its own part of a session.
@@ -40,6 +40,8 @@ pub(super) struct Session {
     pub id: Sid,
     /// What it has sent.
     pub inbox: Inbox,
+    /// What it was told and has not polled.
+    pub backlog: Backlog,
     transport: Weak<Socket<Mine>>,
     cut: CancellationToken,
     /// Nothing is sent any more.
@@ -49,7 +51,14 @@ pub(super) struct Session {
 impl Session {
     pub(super) fn new(transport: &Arc<Socket<Mine>>, cut: CancellationToken) -> Self {
         let transport_is = Arc::downgrade(transport);
-        Self { id: transport.id, inbox: Inbox::default(), transport: transport_is, cut, over: AtomicBool::new(false) }
+        Self {
+            id: transport.id,
+            inbox: Inbox::default(),
+            backlog: Backlog::default(),
+            transport: transport_is,
+            cut,
+            over: AtomicBool::new(false),
+        }
     }
 
     /// Puts a packet into the client's buffer. Where there is no room, the transport ends, and nothing more is sent: or
@@ -59,9 +68,11 @@ impl Session {
             return false;
         }
         let Some(transport) = self.transport.upgrade() else { return false };
+        self.backlog.told(&packet);
         match transport.emit(packet) {
             Ok(()) => true,
             Err(TrySendError::Full(_)) => {
+                tracing::debug!("a socket takes less than it is sent: its transport is closed");
                 self.end("buffer");
                 false
             }
@@ -84,6 +95,11 @@ impl Session {
             transport.close(DisconnectReason::TransportClose);
         }
         self.cut.cancel();
+    }
+
+    /// Whether nothing is sent any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.over.load(Relaxed)
     }
 
     /// What cuts its line.

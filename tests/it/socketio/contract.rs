@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::support::{
     SENDER, World, message_in,
     socket::{Polling, Socket},
+    soon,
 };
 
 fn mine() -> Value {
@@ -102,6 +103,12 @@ async fn what_is_wrong_with_a_request_is_told_as_over_http_in_the_clients_words(
     socket.send(r#"42["joinRoom",{"roomId":"a b"}]"#).await;
     let problem = socket.event_of("problem").await;
     assert_eq!((&problem["event"], &problem["status"]), (&json!("joinRoom"), &json!(422)));
+    // By the name that it has called, as far as that is one.
+    for (name, told) in [("shout".to_owned(), "shout".to_owned()), ("é".repeat(100_000), "é".repeat(64))] {
+        socket.send(&format!("42{}", json!([name]))).await;
+        let problem = socket.event_of("problem").await;
+        assert_eq!((&problem["event"], &problem["status"]), (&json!(told), &json!(404)));
+    }
 }
 
 #[tokio::test]
@@ -161,4 +168,56 @@ async fn who_joins_is_told_who_is_there_and_the_others_that_it_came_and_went() {
     assert_eq!(first.event().await, ("userJoined".to_owned(), json!({ "roomId": "a", "userId": third, "count": 2 })));
     alone.ask("leaveRoom", json!({ "roomId": "a" })).await;
     assert_eq!(alone.told(), []);
+}
+
+#[tokio::test]
+async fn who_has_said_who_it_is_writes_as_nobody_else() {
+    let (_world, node) = World::with_node().await;
+    let other = "9b2f1a52-7a3e-4f0f-9d4e-3f1f0b6a2c11";
+    let mut socket = Socket::connect(&node, mine()).await;
+    let refused = socket.ask("sendMessage", json!({ "roomId": "a", "content": "x", "userId": other })).await;
+    assert_eq!(refused["error"]["status"], 403, "{refused}");
+    assert!(refused["error"]["detail"].as_str().unwrap().contains("userId"), "{refused}");
+    for body in [json!({ "roomId": "a", "content": "x", "userId": SENDER }), json!({ "roomId": "a", "content": "x" })] {
+        assert_eq!(socket.ask("sendMessage", body).await["userId"], SENDER);
+    }
+    // Who has said nothing may be anyone.
+    let mut socket = Socket::connect(&node, json!({})).await;
+    for user in [other, SENDER] {
+        let sent = socket.ask("sendMessage", json!({ "roomId": "a", "content": "x", "userId": user })).await;
+        assert_eq!(sent["userId"], user, "{sent}");
+    }
+}
+
+#[tokio::test]
+async fn the_largest_message_fits_both_ways() {
+    let world = World::new().await;
+    let node = world.node_with(&[("COMPRESS_FROM", "1KiB")]).await;
+    let content = "x\n".repeat(1 << 19);
+    let mut socket = Socket::within(&node, mine(), "a").await;
+    let sent = socket.ask("sendMessage", json!({ "roomId": "a", "content": content })).await;
+    assert_eq!(sent["ok"], true, "{sent}");
+    let id = sent["id"].as_i64().unwrap();
+    assert_eq!(socket.event_of("receiveMessage").await["id"], id);
+    let polling = Polling::connect(&node).await;
+    let packet = format!("42{}", json!(["sendMessage", { "roomId": "a", "content": content, "userId": SENDER }]));
+    assert_eq!(polling.post(&packet).await.body, "ok");
+    assert!(socket.event_of("receiveMessage").await["id"].as_i64().unwrap() > id);
+}
+
+#[tokio::test]
+async fn what_is_polled_may_be_compressed() {
+    let world = World::new().await;
+    let node = world.node_with(&[("COMPRESS_FROM", "1KiB")]).await;
+    let polling = Polling::connect(&node).await;
+    polling.post(r#"421["joinRoom",{"roomId":"a"}]"#).await;
+    polling.poll().await;
+    node.say(message_in("a", &"again and again ".repeat(1000))).await;
+    let request = node.http.get(Polling::url(&node, &polling.sid)).header("accept-encoding", "gzip");
+    let answer = soon("an answer", request.send()).await.unwrap();
+    assert_eq!(answer.headers()["content-encoding"], "gzip");
+    let packed = answer.bytes().await.unwrap();
+    assert!(packed.starts_with(&[0x1f, 0x8b]) && packed.len() < 2000, "{} bytes", packed.len());
+    node.say(message_in("a", "plain")).await;
+    assert!(polling.poll().await[0].contains("plain"), "it goes on");
 }

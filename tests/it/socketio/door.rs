@@ -56,6 +56,16 @@ async fn a_token_gives_its_rooms_and_its_own_name_and_no_more() {
     let mut robot = Socket::connect(&node, json!({ "token": robot })).await;
     let joined = robot.ask("joinRoom", json!({ "roomId": "a" })).await;
     assert_eq!(joined["users"], json!([SENDER, "robot-7"]));
+    // As on a stream, nobody is somebody else, and who has no name is there as itself.
+    let claims_other = json!({ "token": token_for(&["a"], &["b"]), "userId": other });
+    let (code, why) = status(Socket::try_connect(&node, claims_other, &[]).await);
+    assert!(code == 403 && why.contains("userId"), "{code} {why}");
+    Socket::connect(&node, json!({ "token": token_for(&["a"], &["b"]), "userId": SENDER })).await;
+    let nobody = json!({ "token": token(&with(claims(&["a"], &["b"]), "sub", "")) });
+    let joined = Socket::connect(&node, nobody).await.ask("joinRoom", json!({ "roomId": "a" })).await;
+    let users = joined["users"].as_array().unwrap();
+    let own = |user: &&Value| **user != SENDER && **user != "robot-7";
+    assert!(users.iter().any(|user| own(&user)) && users.iter().all(|user| user != ""), "{joined}");
     let said = robot.ask("sendMessage", json!({ "roomId": "b", "content": "x" })).await;
     assert_eq!(said["error"]["status"], 403);
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::{
-    Figures, World,
+    Figures, Link, SENDER, World, message_in,
     raw::{LIVE, ask, read_until},
     socket::{PATH, Polling, Socket, websocket},
     soon, until,
@@ -65,7 +65,7 @@ async fn who_would_miss_changes_is_sent_away() {
     assert_eq!(figures.get("rowcast_sockets_ended_total", &[("reason", "feed")]), Some(1.0));
     // What comes then is told to those who come then.
     let mut again = Socket::within(&node, json!({}), "a").await;
-    node.say(crate::support::message_in("a", "anew")).await;
+    node.say(message_in("a", "anew")).await;
     assert_eq!(again.event_of("receiveMessage").await["content"], "anew");
 }
 
@@ -80,7 +80,7 @@ async fn a_session_goes_on_over_the_websocket_that_it_was_upgraded_to() {
     ws.send(Message::text("2probe")).await.unwrap();
     assert_eq!(soon("an answer", ws.next()).await.unwrap().unwrap().to_text().unwrap(), "3probe");
     // What is told in between is not lost.
-    node.say(crate::support::message_in("a", "between")).await;
+    node.say(message_in("a", "between")).await;
     ws.send(Message::text("5")).await.unwrap();
     soon("the message", async { while !ws.next().await.unwrap().unwrap().to_text().unwrap().contains("between") {} })
         .await;
@@ -99,4 +99,67 @@ async fn an_upgrade_that_is_given_up_halfway_leaves_nothing() {
     drop(ws);
     let gone = async || Figures::of(&node).await.get("rowcast_sockets", &[]) == Some(0.0);
     until("the session is gone", gone).await;
+}
+
+#[tokio::test]
+async fn a_websocket_that_would_lose_what_waits_to_be_polled_is_refused_until_it_would_not() {
+    let world = World::new().await;
+    let node = world.node_with(&[("SOCKETIO_MAX_PAYLOAD", "50000")]).await;
+    let polling = Polling::connect(&node).await;
+    polling.post(r#"421["joinRoom",{"roomId":"a"}]"#).await;
+    polling.poll().await;
+    let told = async || Figures::of(&node).await.get("rowcast_socket_deliveries_total", &[]);
+    for number in 1..=4 {
+        node.say(message_in("a", &format!("{number} {}", "x".repeat(30_000)))).await;
+    }
+    until("all are told", async || told().await == Some(4.0)).await;
+    let path = format!("{PATH}&transport=websocket&sid={}", polling.sid);
+    for number in 1..=4 {
+        let packets = polling.poll().await;
+        assert!(packets.len() == 1 && packets[0].contains(&format!("\"{number} xxx")), "{number}");
+        if number < 4 {
+            read_until(&mut ask(&node, upgrade(&path)).await, "400 Bad Request").await;
+        }
+    }
+    let mut ws = websocket(&node, &path, &[]).await;
+    ws.send(Message::text("2probe")).await.unwrap();
+    assert_eq!(soon("an answer", ws.next()).await.unwrap().unwrap().to_text().unwrap(), "3probe");
+    // Another can only disturb it.
+    read_until(&mut ask(&node, upgrade(&path)).await, "400 Bad Request").await;
+    ws.send(Message::text("5")).await.unwrap();
+    node.say(message_in("a", "5")).await;
+    let next = soon("the message", async {
+        loop {
+            let packet = ws.next().await.unwrap().unwrap().to_text().unwrap().to_owned();
+            if packet.starts_with("42") {
+                return packet;
+            }
+        }
+    });
+    assert!(next.await.contains(r#""content":"5""#));
+}
+
+fn upgrade(path: &str) -> String {
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: here\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+}
+
+#[tokio::test]
+async fn while_redis_is_away_a_socket_is_in_its_room_and_is_told_later_who_is_there() {
+    let world = World::new().await;
+    let link = Link::to(&world.redis_url).await;
+    let quick = [("PRESENCE_GRACE", "1s"), ("PRESENCE_TTL", "3s"), ("PRESENCE_SWEEP", "100ms")];
+    let node = world.node_with(&[&quick[..], &[("REDIS_URL", link.url()), ("LOG", "error")]].concat()).await;
+    let mut socket = Socket::connect(&node, json!({ "userId": SENDER })).await;
+    link.cut();
+    let joined = socket.ask("joinRoom", json!({ "roomId": "a" })).await;
+    assert_eq!(joined, json!({ "ok": true, "roomId": "a", "count": null, "users": null }));
+    node.say(message_in("a", "without Redis")).await;
+    assert_eq!(socket.event_of("receiveMessage").await["content"], "without Redis");
+    link.mend();
+    // Perhaps at first without itself, which it is not told of.
+    let state = socket.event_of("roomState").await;
+    assert!(state["roomId"] == "a" && state["count"].as_u64().unwrap() <= 1, "{state}");
 }

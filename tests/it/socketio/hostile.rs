@@ -1,10 +1,14 @@
 //! Whatever is sent, the node goes on, and keeps nothing of it.
 
-use serde_json::json;
+use futures_util::StreamExt;
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 
 use crate::support::{
-    Figures, World,
-    socket::{Polling, Socket},
+    Figures, Node, World,
+    socket::{PATH, Polling, Socket, websocket},
+    soon,
+    tokens::guarded,
     until,
 };
 
@@ -52,10 +56,14 @@ async fn what_is_no_packet_ends_its_sender_and_nobody_else() {
 async fn what_is_of_no_interest_is_passed_over() {
     let (_world, node) = World::with_node().await;
     let mut socket = Socket::open(&node, &[]).await;
-    // Before it is connected, nothing is asked for; another namespace is not there; bytes belong to nothing.
-    socket.send(r#"421["joinRoom",{"roomId":"a"}]"#).await;
+    // Another namespace is not there; bytes belong to nothing.
     socket.send("40/admin,{}").await;
     assert_eq!(socket.next().await.unwrap(), r#"44/admin,{"message":"Invalid namespace"}"#);
+    socket.send("40").await;
+    assert!(socket.next().await.unwrap().starts_with("40{"));
+    // After it has left, nothing is asked for: it may have been sent before.
+    socket.send("41").await;
+    socket.send(r#"421["joinRoom",{"roomId":"a"}]"#).await;
     socket.send("40").await;
     assert!(socket.next().await.unwrap().starts_with("40{"));
     for packet in [r#"42/admin,1["joinRoom",{"roomId":"a"}]"#, "41/admin", "431[]", "461-9[]", "40"] {
@@ -81,4 +89,70 @@ async fn bytes_beside_a_request_are_refused_and_not_kept() {
     let polling = Polling::connect(&node).await;
     polling.post("451-1[\"joinRoom\",{\"_placeholder\":true,\"num\":0}]\u{1e}bAQID").await;
     assert!(polling.poll().await.iter().any(|packet| packet.starts_with("431[") && packet.contains("422")));
+}
+
+#[tokio::test]
+async fn who_does_not_ask_first_to_be_let_in_is_sent_away() {
+    let (_world, node) = World::with_node().await;
+    let wrong = [r#"42["joinRoom",{"roomId":"a"}]"#, "41", "431[]", r#"42/admin,["x"]"#];
+    for packet in wrong {
+        let mut socket = Socket::open(&node, &[]).await;
+        socket.send(packet).await;
+        assert_eq!(socket.ends().await, Vec::<String>::new(), "{packet}");
+    }
+    assert_eq!(ended(&node, "packet").await, wrong.len() as f64);
+    assert_eq!(ended(&node, "timeout").await, 0.0);
+}
+
+#[tokio::test]
+async fn what_a_client_says_of_itself_is_bounded_and_may_be_as_deep_as_it_likes() {
+    let (_world, node) = guarded(&[]).await;
+    let deep = format!(r#"{{"token":"x","more":{}{}}}"#, "[".repeat(30_000), "]".repeat(30_000));
+    let long = json!({ "token": "x".repeat(1 << 17) }).to_string();
+    for (auth, status) in [(deep, 401), (long, 422)] {
+        let mut socket = Socket::open(&node, &[]).await;
+        socket.send(&format!("40{auth}")).await;
+        let refused: Value = serde_json::from_str(&socket.next().await.unwrap()[2..]).unwrap();
+        assert_eq!(refused["data"]["status"], status, "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_million_packets_in_one_request_hold_up_nobody_and_end_their_sender() {
+    let (_world, node) = World::with_node().await;
+    let mut other = Socket::connect(&node, json!({})).await;
+    for packet in ["4", "42[\"x\"]", "431[]"] {
+        let polling = Polling::connect(&node).await;
+        let most = (2 << 20) / (packet.len() + 1);
+        let flood = vec![packet; most].join("\u{1e}");
+        let (answer, ()) = tokio::join!(polling.post(&flood), async {
+            other.ask("leaveRoom", json!({ "roomId": "a" })).await;
+        });
+        assert_eq!(answer.body, "ok");
+        // It has had its packets refused, or is gone.
+        until("it has an end", async || polling.get().await.status == 400).await;
+    }
+    other.ask("leaveRoom", json!({ "roomId": "a" })).await;
+}
+
+#[tokio::test]
+async fn frames_that_are_compressed_or_never_end_end_their_sender() {
+    let world = World::new().await;
+    let node = world.node_with(&[("SOCKETIO_MAX_PAYLOAD", "1KiB")]).await;
+    // Nobody has agreed to the first reserved bit; the others are text without an end, of 125 bytes each.
+    let compressed = vec![0xc1, 0x81, 0, 0, 0, 0, b'4'];
+    let part = |first: u8| [&[first, 0xfd, 0, 0, 0, 0], &[b'4'; 125][..]].concat();
+    let endless = [part(0x01), part(0x00).repeat(9)].concat();
+    let offers = [("sec-websocket-extensions", "permessage-deflate")];
+    for frames in [compressed, endless] {
+        let mut ws = websocket(&node, &format!("{PATH}&transport=websocket"), &offers).await;
+        assert!(ws.next().await.unwrap().unwrap().to_text().unwrap().starts_with('0'));
+        ws.get_mut().write_all(&frames).await.unwrap();
+        soon("it ends", async { while let Some(Ok(_)) = ws.next().await {} }).await;
+    }
+    until("they are gone", async || Figures::of(&node).await.get("rowcast_sockets", &[]) == Some(0.0)).await;
+}
+
+async fn ended(node: &Node, reason: &str) -> f64 {
+    Figures::of(node).await.get("rowcast_sockets_ended_total", &[("reason", reason)]).unwrap()
 }
