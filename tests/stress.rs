@@ -15,7 +15,7 @@ use std::{panic::AssertUnwindSafe, process::ExitCode, str::FromStr, time::Instan
 
 use faults::{FAULTS, Fault};
 use futures_util::FutureExt;
-use support::stage::Scale;
+use support::{guests::Told, stage::Scale};
 
 /// What all of it takes at pace 1, in seconds.
 const SECONDS: f64 = 600.0;
@@ -24,14 +24,16 @@ fn main() -> ExitCode {
     let seed = setting("STRESS_SEED").unwrap_or_else(|| fastrand::u64(..));
     let seconds: f64 = setting("STRESS_SECONDS").unwrap_or(SECONDS);
     let only: String = setting("STRESS_ONLY").unwrap_or_default();
-    let scale = Scale { subscribers: 300, rate: 100, pace: seconds / SECONDS, seed };
+    let scale = Scale { subscribers: 300, sockets: 12, rate: 100, pace: seconds / SECONDS, seed };
     println!("SEED={seed} SECONDS={seconds}\n");
     println!("| fault | subscribers | changes | lost | repeated | out of order | time to recover | promised |");
     println!("|---|---:|---:|---:|---:|---:|---:|---:|");
     let begun = Instant::now();
     let faults: Vec<&Fault> = FAULTS.iter().filter(|fault| fault.name.contains(&only)).collect();
-    let broken = faults.iter().filter(|fault| !held(fault, scale)).count();
+    let mut told = Told::default();
+    let broken = faults.iter().filter(|fault| !held(fault, scale, &mut told)).count();
     println!("\n{} faults in {:.0?}; {broken} broke a promise.", faults.len(), begun.elapsed());
+    println!("Socket.IO and presence: {told}.");
     if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -43,7 +45,7 @@ fn setting<T: FromStr>(name: &str) -> Option<T> {
 }
 
 /// Plays a fault and prints its row; whether all promises held.
-fn held(fault: &Fault, scale: Scale) -> bool {
+fn held(fault: &Fault, scale: Scale, told: &mut Told) -> bool {
     // A runtime of its own: what one leaves behind, ends with it.
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let outcome = runtime.block_on(AssertUnwindSafe((fault.play)(scale)).catch_unwind());
@@ -53,6 +55,7 @@ fn held(fault: &Fault, scale: Scale) -> bool {
         return false;
     };
     println!("{}", outcome.row(fault.name, fault.within));
+    *told += outcome.told;
     outcome.notes.iter().for_each(|note| eprintln!("    {note}"));
     let breaches = outcome.breaches(scale.patience(fault.within));
     breaches.iter().for_each(|breach| eprintln!("    BROKEN: {breach}"));

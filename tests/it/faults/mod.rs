@@ -26,7 +26,7 @@ pub struct Fault {
 
 /// Enough to see a breach, and little enough for every run of the tests.
 #[cfg(test)]
-const SMALL: Scale = Scale { subscribers: 40, rate: 50, pace: 0.1, seed: 0 };
+const SMALL: Scale = Scale { subscribers: 40, sockets: 6, rate: 50, pace: 0.1, seed: 0 };
 
 /// The table of faults, and a small test of each.
 macro_rules! faults {

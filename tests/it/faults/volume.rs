@@ -23,7 +23,7 @@ fn bounded(stage: &mut Stage, mebibytes: usize) {
 
 /// A statement that writes, changes and takes away very many rows, each of them told.
 pub async fn huge_statements(scale: Scale) -> Outcome {
-    let mut stage = Stage::busy(Scale { subscribers: 10, ..scale }, 2, &[], &[]).await;
+    let mut stage = Stage::busy(Scale { subscribers: 10, sockets: 3, ..scale }, 2, &[], &[]).await;
     let rows = scale.of(200_000);
     let statements = [
         (
@@ -47,7 +47,7 @@ pub async fn huge_statements(scale: Scale) -> Outcome {
 
 /// Messages of the largest size, fifty a second.
 pub async fn large_messages(scale: Scale) -> Outcome {
-    let mut stage = Stage::busy(Scale { subscribers: 8, ..scale }, 2, &[], &[]).await;
+    let mut stage = Stage::busy(Scale { subscribers: 8, sockets: 3, ..scale }, 2, &[], &[]).await;
     let (begun, mut count) = (Instant::now(), 0);
     let content = "x".repeat(1 << 20);
     while begun.elapsed() < scale.span(10.0) {

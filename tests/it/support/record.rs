@@ -9,6 +9,7 @@ use std::{
     sync::{Mutex, MutexGuard},
 };
 
+use chrono::{DateTime, Utc};
 use rowcast::change::EventId;
 use sqlx::{Executor, PgPool};
 
@@ -21,9 +22,29 @@ pub struct Record(Mutex<Told>);
 
 #[derive(Default)]
 struct Told {
-    events: HashMap<EventId, (u64, Deed)>,
+    events: HashMap<EventId, Event>,
     /// Where the marks are, by their content.
     marks: HashMap<String, EventId>,
+}
+
+/// An event: its hash, and what it told.
+#[derive(Clone)]
+struct Event {
+    hash: u64,
+    deed: Deed,
+    room: Option<String>,
+    at: DateTime<Utc>,
+}
+
+/// A change that was told.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    pub id: EventId,
+    /// Its room; none where it is of all.
+    pub room: Option<&'a str>,
+    /// When it was captured.
+    pub at: DateTime<Utc>,
+    pub deed: &'a Deed,
 }
 
 /// What the audit says of the record.
@@ -77,14 +98,13 @@ impl Record {
         let mut hasher = DefaultHasher::new();
         text.hash(&mut hasher);
         let hash = hasher.finish();
-        let mut told = self.told();
+        let told = &mut *self.told();
         match told.events.entry(id) {
-            Entry::Occupied(known) => known.get().0 == hash,
+            Entry::Occupied(known) => known.get().hash == hash,
             Entry::Vacant(place) => {
-                let deed = deed(text);
-                place.insert((hash, deed.clone()));
-                if deed.3.starts_with(MARK) {
-                    told.marks.insert(deed.3, id);
+                let event = place.insert(Event::read(hash, text));
+                if event.deed.3.starts_with(MARK) {
+                    told.marks.insert(event.deed.3.clone(), id);
                 }
                 true
             }
@@ -97,7 +117,7 @@ impl Record {
         let mut differences = 0;
         for (id, event) in &other.events {
             let known = told.events.entry(*id).or_insert_with(|| event.clone());
-            differences += usize::from(known.0 != event.0);
+            differences += usize::from(known.hash != event.hash);
         }
         differences
     }
@@ -110,6 +130,20 @@ impl Record {
     /// How many changes were told.
     pub fn len(&self) -> usize {
         self.told().events.len()
+    }
+
+    /// Shows all that was told, in order.
+    pub fn ordered<T>(&self, look: impl FnOnce(&[Known<'_>]) -> T) -> T {
+        let told = self.told();
+        let known = told.events.iter().map(|(id, Event { room, at, deed, .. })| Known {
+            id: *id,
+            room: room.as_deref(),
+            at: *at,
+            deed,
+        });
+        let mut known: Vec<Known<'_>> = known.collect();
+        known.sort_unstable_by_key(|known| known.id);
+        look(&known)
     }
 
     /// Holds what was told against the audit. What was told in `forgotten` and is not in the audit, is left out: a
@@ -128,7 +162,7 @@ impl Record {
         }
         let mut kept = Vec::new();
         let mut extra = 0;
-        for (id, (_, deed)) in events {
+        for (id, Event { deed, .. }) in events {
             let count = counts.entry(deed).or_default();
             *count -= 1;
             match *count {
@@ -163,21 +197,29 @@ fn disordered(audit: &[Deed], told: &[&Deed]) -> usize {
     truth.iter().filter(|(row, deeds)| told.get(row) != Some(deeds)).count()
 }
 
-/// What an event tells.
-fn deed(text: &str) -> Deed {
-    let event: serde_json::Value = serde_json::from_str(text).expect("an event is JSON");
-    let (data, kind) = (&event["data"], event["type"].as_str().expect("an event has a type"));
-    let kind = match kind {
-        "new_message" => "i",
-        "updated_message" => "u",
-        "deleted_message" => "d",
-        "truncated" => "t",
-        other => panic!("no event of a change: {other}"),
-    };
-    let content = data["content"].as_str().unwrap_or_default();
-    let content = match content.chars().count() {
+impl Event {
+    fn read(hash: u64, text: &str) -> Self {
+        let event: serde_json::Value = serde_json::from_str(text).expect("an event is JSON");
+        let (data, kind) = (&event["data"], event["type"].as_str().expect("an event has a type"));
+        let kind = match kind {
+            "new_message" => "i",
+            "updated_message" => "u",
+            "deleted_message" => "d",
+            "truncated" => "t",
+            other => panic!("no event of a change: {other}"),
+        };
+        let content = short(data["content"].as_str().unwrap_or_default());
+        let (row, transaction) = (data["id"].as_i64().unwrap_or(0), data["transaction"].as_str().unwrap().to_owned());
+        let room = data["room"].as_str().map(str::to_owned);
+        let at = data["at"].as_str().expect("a change has its time").parse().expect("a time");
+        Self { hash, deed: (transaction, kind.to_owned(), row, content), room, at }
+    }
+}
+
+/// A content as it is compared.
+pub fn short(content: &str) -> String {
+    match content.chars().count() {
         long if long > SHORT => format!("#{long}"),
         _ => content.to_owned(),
-    };
-    (data["transaction"].as_str().unwrap().to_owned(), kind.to_owned(), data["id"].as_i64().unwrap_or(0), content)
+    }
 }

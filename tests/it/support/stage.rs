@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::{
     Link, Machine, Node, SENDER, World,
     crowd::{Addresses, Crowd, Manner},
+    guests::{self, Guests, Told},
     load::Load,
     record::{self, MARK, Record},
     until,
@@ -26,6 +27,8 @@ use super::{
 pub struct Scale {
     /// Subscribers that read all the time.
     pub subscribers: usize,
+    /// Sockets, and twice as many as streams of users that are seen.
+    pub sockets: usize,
     /// Changes a second that the writers make.
     pub rate: u64,
     /// What is multiplied to the faults' own sizes and times.
@@ -75,6 +78,8 @@ pub struct Outcome {
     pub resets: usize,
     /// Subscribers had to be told to read anew.
     pub told_to_read_anew: bool,
+    /// What sockets were told.
+    pub told: Told,
     /// From the fault, or from its end, until every subscriber had a change that was committed after it.
     pub recovered: Duration,
     /// What else should not have been.
@@ -92,12 +97,17 @@ pub struct Stage {
     pub nodes: Vec<Wired>,
     pub record: Arc<Record>,
     pub crowd: Crowd,
+    pub guests: Guests,
+    /// The fault ends connections of sockets.
+    pub cuts_sockets: bool,
     pub outcome: Outcome,
     addresses: Addresses,
     load: Option<Load>,
     /// The generation of which a failover may have lost a part.
     pub forgotten: Option<i32>,
     marks: u32,
+    /// When the last one was about to be written.
+    marking: Instant,
     _dir: TempDir,
 }
 
@@ -126,11 +136,14 @@ impl Stage {
             nodes: Vec::new(),
             record: Arc::default(),
             crowd: Crowd::default(),
+            guests: Guests::default(),
+            cuts_sockets: false,
             outcome: Outcome { subscribers: scale.subscribers, ..Outcome::default() },
             addresses: Arc::new(RwLock::new(Vec::new())),
             load: None,
             forgotten: None,
             marks: 0,
+            marking: Instant::now(),
             _dir: dir,
         };
         stage.add_node(&[settings, first].concat()).await;
@@ -142,6 +155,7 @@ impl Stage {
         let manner = Manner { restless: Some(10), ..Manner::default() };
         stage.crowd = stage.gather(scale.subscribers, &manner).await;
         stage.record = Arc::clone(&stage.crowd.record);
+        stage.guests = Guests::gather(scale.sockets, &stage.addresses, scale.seed).await;
         stage
     }
 
@@ -179,7 +193,8 @@ impl Stage {
         let links = [("DATABASE_URL", postgres.url()), ("REDIS_URL", redis.url())];
         let writers = if self.nodes.len().is_multiple_of(2) { "2" } else { "0" };
         let writers = [("WRITERS", writers)];
-        let node = self.world.node_with(&[SETTINGS.as_slice(), &writers, settings, &links].concat()).await;
+        let settings = [&SETTINGS[..], &guests::SETTINGS, &writers, settings, &links].concat();
+        let node = self.world.node_with(&settings).await;
         self.addresses.write().unwrap().push(address(&node));
         self.nodes.push(Wired { node, postgres, redis });
     }
@@ -220,26 +235,24 @@ impl Stage {
         self.marks += 1;
         let mark = format!("{MARK}{}", self.marks);
         let statement = format!("insert into messages (content, sender_id) values ('{mark}', '{SENDER}')");
-        until("a mark is written", async || match PgConnection::connect(&self.world.database_url).await {
-            Ok(mut session) => session.execute(AssertSqlSafe(statement.as_str())).await.is_ok(),
-            Err(_) => false,
+        until("a mark is written", async || {
+            self.marking = Instant::now();
+            match PgConnection::connect(&self.world.database_url).await {
+                Ok(mut session) => session.execute(AssertSqlSafe(statement.as_str())).await.is_ok(),
+                Err(_) => false,
+            }
         })
         .await;
         mark
     }
 
     /// Notes how long it took from `since` until all subscribers had a change that was committed later; all but those
-    /// that are at a node which is `out` of the world.
+    /// that are at a node which is `out` of the world. Then waits for the sockets to have it too, or to be back.
     pub async fn recovers(&mut self, since: Instant, out: Option<usize>) {
         let mark = self.mark().await;
         let out = out.map(|node| self.address(node));
-        let here = |address: &String| Some(address) != out.as_ref();
-        let all = async {
-            while !self.have(&mark, here) {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        if tokio::time::timeout(PATIENCE, all).await.is_err() {
+        let have = || self.have(&mark, |address| Some(address) != out.as_ref());
+        if !within(PATIENCE, have).await {
             let stuck = self.crowd.sum(|seen| usize::from(seen.at < self.record.mark(&mark)));
             self.outcome.wrong.push(format!("{stuck} subscribers did not get {mark}"));
             for node in 0..self.nodes.len() {
@@ -248,6 +261,10 @@ impl Stage {
             }
         }
         self.outcome.recovered = self.outcome.recovered.max(since.elapsed());
+        let Some(at) = self.record.mark(&mark) else { return };
+        if !within(PATIENCE, || self.guests.have(at, self.marking, out.as_ref())).await {
+            self.outcome.wrong.push(format!("sockets did not get {mark}: {:?}", self.guests.stuck(at)));
+        }
     }
 
     fn have(&self, mark: &str, here: impl Fn(&String) -> bool) -> bool {
@@ -258,6 +275,11 @@ impl Stage {
     /// Whether all subscribers have a mark.
     pub fn has(&self, mark: &str) -> bool {
         self.have(mark, |_| true)
+    }
+
+    /// How many streams are open, of the crowd and of guests.
+    pub fn streams(&self) -> usize {
+        self.crowd.len() + self.guests.streams()
     }
 
     /// Leads all wires to where the servers are now.
@@ -287,6 +309,7 @@ impl Stage {
 
     /// Stops the writers, lets all subscribers come to the head, and judges.
     pub async fn close(mut self) -> Outcome {
+        self.guests.rest();
         let answers = match self.load.take() {
             Some(load) => load.stop().await,
             None => Default::default(),
@@ -294,6 +317,7 @@ impl Stage {
         let (begun, recovered) = (Instant::now(), self.outcome.recovered);
         self.recovers(begun, None).await;
         self.outcome.recovered = recovered;
+        self.rests().await;
 
         let found = self.record.judge(&self.world.pool, self.forgotten).await;
         let outcome = &mut self.outcome;
@@ -349,6 +373,16 @@ impl Outcome {
         }
         breaches
     }
+}
+
+/// Whether something holds before that time is over.
+async fn within(time: Duration, holds: impl Fn() -> bool) -> bool {
+    let all = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(time, all).await.is_ok()
 }
 
 /// The world of servers that are nobody else's.
