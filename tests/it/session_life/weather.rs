@@ -60,7 +60,7 @@ async fn in_fair_weather_each_reader_has_the_very_text() {
 async fn though_all_connections_to_redis_are_killed_each_reader_has_the_very_text() {
     let (world, _redis, _dir) = with_own_redis().await;
     let (one, other) = tokio::join!(world.node_with(&SETTINGS), world.node_with(&SETTINGS));
-    let storm = Storm::gather(vec![one.url.clone(), other.url.clone()], 30, seed()).await;
+    let storm = Storm::gather(vec![one.url.clone(), other.url.clone()], 60, seed()).await;
     let kill = async {
         loop {
             sleep(Duration::from_millis(200)).await;
