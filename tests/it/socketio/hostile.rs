@@ -141,7 +141,8 @@ async fn a_million_packets_in_one_request_hold_up_nobody_and_end_their_sender() 
 async fn frames_that_are_compressed_or_never_end_end_their_sender() {
     let world = World::new().await;
     // It is not for being slow that they end.
-    let node = world.node_with(&[("SOCKETIO_MAX_PAYLOAD", "1KiB"), ("SOCKETIO_CONNECT_TIMEOUT", "10min")]).await;
+    let patient = [("SOCKETIO_CONNECT_TIMEOUT", "10min"), ("SOCKETIO_PING_TIMEOUT", "10min")];
+    let node = world.node_with(&[&patient[..], &[("SOCKETIO_MAX_PAYLOAD", "1KiB")]].concat()).await;
     // Nobody has agreed to the first reserved bit; the others are text without an end, of 125 bytes each.
     let compressed = vec![0xc1, 0x81, 0, 0, 0, 0, b'4'];
     let part = |first: u8| [&[first, 0xfd, 0, 0, 0, 0], &[b'4'; 125][..]].concat();
