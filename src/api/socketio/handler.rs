@@ -7,6 +7,7 @@ use engineioxide::{DisconnectReason, Socket, Str, handler::EngineIoHandler};
 
 use super::{
     Shared,
+    inbox::Most,
     life::{self, Life},
     packet::Packet,
     session::{Handshake, Mine, Session},
@@ -22,6 +23,15 @@ pub(super) struct Handler(pub(super) Arc<Shared>);
 impl std::fmt::Debug for Handler {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Handler")
+    }
+}
+
+impl Handler {
+    /// How much of a client may wait: of one that is not let in, not more than it takes to be.
+    fn most(&self, session: &Session) -> Most {
+        let most = self.0.options.inbox;
+        let bytes = if session.is_connected() { most.bytes } else { life::LONGEST_INTRODUCTION };
+        Most { bytes, ..most }
     }
 }
 
@@ -50,10 +60,10 @@ impl EngineIoHandler for Handler {
             return;
         }
         let packet = Packet::parse(&text).unwrap_or(Packet::Bad);
-        if let Err(packet) = session.inbox.put(packet, text.len(), self.0.options.inbox) {
+        if let Err(packet) = session.inbox.put(packet, text.len(), self.most(session)) {
             METRICS.socketio.refused("inbox");
             match packet {
-                Packet::Event(event) => {
+                Packet::Event(event) if session.is_connected() => {
                     let error = ApiError::TooMany { what: "too many requests are waiting", seconds: FULL_RETRY };
                     session.tell(life::failed(&event, &error));
                 }

@@ -36,7 +36,7 @@ use crate::{
 const LONGEST_NAME: usize = 64;
 
 /// The most bytes of what a client says of itself: a token is shorter, and who is not let in yet has no claim to more.
-const LONGEST_INTRODUCTION: usize = 64 << 10;
+pub(super) const LONGEST_INTRODUCTION: usize = 64 << 10;
 
 /// What a client says of itself.
 #[derive(Default, Deserialize)]
@@ -112,6 +112,7 @@ impl Life {
     fn leave(&mut self) {
         if self.member.take().is_some() {
             self.shared.rooms.leave(&self.session);
+            self.session.connected(false);
         }
         self.patience = Instant::now() + self.shared.options.connect_timeout;
     }
@@ -137,6 +138,7 @@ impl Life {
         let answer = match self.admit(auth, &name).await {
             Ok(member) => {
                 self.member = Some(Box::new(member));
+                self.session.connected(true);
                 self.shared.rooms.enter(&self.session);
                 METRICS.socketio.opened.inc();
                 packet::connected(&name)

@@ -44,6 +44,8 @@ pub(super) struct Session {
     pub backlog: Backlog,
     transport: Weak<Socket<Mine>>,
     cut: CancellationToken,
+    /// It has been let in.
+    connected: AtomicBool,
     /// Nothing is sent any more.
     over: AtomicBool,
 }
@@ -57,6 +59,7 @@ impl Session {
             backlog: Backlog::default(),
             transport: transport_is,
             cut,
+            connected: AtomicBool::new(false),
             over: AtomicBool::new(false),
         }
     }
@@ -95,6 +98,16 @@ impl Session {
             transport.close(DisconnectReason::TransportClose);
         }
         self.cut.cancel();
+    }
+
+    /// It has been let in, or is no longer.
+    pub(super) fn connected(&self, is: bool) {
+        self.connected.store(is, Relaxed);
+    }
+
+    /// Whether it has been let in.
+    pub(super) fn is_connected(&self) -> bool {
+        self.connected.load(Relaxed)
     }
 
     /// Whether nothing is sent any more.

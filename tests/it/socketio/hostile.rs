@@ -1,14 +1,16 @@
 //! Whatever is sent, the node goes on, and keeps nothing of it.
 
 use futures_util::StreamExt;
+use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
 use crate::support::{
-    Figures, Node, World,
+    Figures, Node, World, message_in,
+    raw::exchange,
     socket::{PATH, Polling, Socket, websocket},
     soon,
-    tokens::guarded,
+    tokens::{GUARDED, Issuer, claims, guarded, token_for},
     until,
 };
 
@@ -138,7 +140,9 @@ async fn a_million_packets_in_one_request_hold_up_nobody_and_end_their_sender() 
 #[tokio::test]
 async fn frames_that_are_compressed_or_never_end_end_their_sender() {
     let world = World::new().await;
-    let node = world.node_with(&[("SOCKETIO_MAX_PAYLOAD", "1KiB")]).await;
+    // It is not for being slow that they end.
+    let patient = [("SOCKETIO_CONNECT_TIMEOUT", "10min"), ("SOCKETIO_PING_TIMEOUT", "10min")];
+    let node = world.node_with(&[&patient[..], &[("SOCKETIO_MAX_PAYLOAD", "1KiB")]].concat()).await;
     // Nobody has agreed to the first reserved bit; the others are text without an end, of 125 bytes each.
     let compressed = vec![0xc1, 0x81, 0, 0, 0, 0, b'4'];
     let part = |first: u8| [&[first, 0xfd, 0, 0, 0, 0], &[b'4'; 125][..]].concat();
@@ -155,4 +159,56 @@ async fn frames_that_are_compressed_or_never_end_end_their_sender() {
 
 async fn ended(node: &Node, reason: &str) -> f64 {
     Figures::of(node).await.get("rowcast_sockets_ended_total", &[("reason", reason)]).unwrap()
+}
+
+#[tokio::test]
+async fn who_is_not_let_in_yet_has_little_that_waits() {
+    let world = World::new().await;
+    // It is asked for the keys, and says nothing: so nobody is let in, or sent away.
+    let keys = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/jwks", keys.local_addr().unwrap());
+    let node = world.node_with(&[("JWT_JWKS_URL", &url), ("JWT_LEEWAY", "0s"), ("LOG", "error")]).await;
+    let mut socket = Socket::open(&node, &[]).await;
+    let unknown = Issuer::new(Algorithm::RS256).sign(Some("nobody's"), &claims(&["a"], &["a"]));
+    socket.send(&format!("40{}", json!({ "token": unknown }))).await;
+    let packet = format!(r#"42["sendMessage",{{"content":"{}"}}]"#, "x".repeat(50_000));
+    for _ in 0..3 {
+        socket.send(&packet).await;
+    }
+    assert_eq!(socket.ends().await, Vec::<String>::new());
+    assert_eq!(ended(&node, "packet").await, 1.0);
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_waited_for_no_longer_than_any_other() {
+    let world = World::new().await;
+    let node = world.node_with(&[("BODY_TIMEOUT", "200ms")]).await;
+    let polling = Polling::connect(&node).await;
+    let path = format!("{PATH}&transport=polling&sid={}", polling.sid);
+    let said = exchange(&node, format!("POST {path} HTTP/1.1\r\nHost: here\r\nContent-Length: 9\r\n\r\n42[")).await;
+    assert!(said.starts_with("HTTP/1.1 408 "), "{said}");
+    assert_eq!(polling.post(r#"421["leaveRoom",{"roomId":"a"}]"#).await.body, "ok", "it goes on");
+}
+
+#[tokio::test]
+async fn what_ends_a_socket_is_logged_and_no_token_and_no_number_of_a_transport() {
+    let world = World::new().await;
+    let settings = [("LOG", "rowcast=trace,poem=trace,engineioxide=trace,info"), ("SOCKETIO_BUFFER", "4")];
+    let (node, log) = Node::start_logged(&world, &[&GUARDED[..], &settings].concat()).await;
+    let good = token_for(&["*"], &["*"]);
+    let bad = Socket::try_connect(&node, json!({ "token": format!("{good}bad") }), &[]).await;
+    assert!(bad.is_err());
+    let polling = Polling::open(&node).await;
+    polling.post(&format!("40{}", json!({ "token": good }))).await;
+    polling.poll().await;
+    polling.post(r#"421["joinRoom",{"roomId":"a"}]"#).await;
+    polling.poll().await;
+    for number in 0..6 {
+        node.say_as(&good, message_in("a", &format!("word {number}"))).await;
+    }
+    log.line(&["takes less than it is sent"]).await;
+    let (said, signature) = (log.text(), good.rsplit('.').next().unwrap());
+    for secret in [signature, &polling.sid, "word 1"] {
+        assert!(!said.contains(secret), "{secret} in {said}");
+    }
 }
