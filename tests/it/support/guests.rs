@@ -224,7 +224,7 @@ impl Guests {
     /// Whether those sockets that go nowhere by themselves have come to a place in the feed, or have come back later
     /// than it was there; all but those at a node that is `out` of the world.
     pub fn have(&self, at: EventId, since: Instant, out: Option<&String>) -> bool {
-        self.sockets.iter().filter(|guest| !guest.restless).all(|guest| {
+        self.steady().all(|guest| {
             let seen = guest.lock();
             let here = seen.there.is_some_and(|there| there > since || seen.visits.last().unwrap().at() >= Some(at));
             here || Some(&seen.address) == out
@@ -233,8 +233,7 @@ impl Guests {
 
     /// What those have that have not, to be shown.
     pub fn stuck(&self, at: EventId) -> Vec<String> {
-        let sockets = self.sockets.iter().filter(|guest| !guest.restless);
-        let stuck = sockets.filter(|guest| guest.lock().visits.last().and_then(Visit::at) < Some(at));
+        let stuck = self.steady().filter(|guest| guest.lock().visits.last().and_then(Visit::at) < Some(at));
         stuck.map(|guest| format!("{} at {}", guest.user, guest.lock().address)).collect()
     }
 
@@ -318,6 +317,11 @@ impl Guests {
             told.moves = self.all().map(|guest| guest.lock()).map(|seen| seen.view.joined + seen.view.left).sum();
             (told, all)
         })
+    }
+
+    /// Sockets that go nowhere by themselves.
+    fn steady(&self) -> impl Iterator<Item = &Guest> {
+        self.sockets.iter().filter(|guest| !guest.restless && guest.part != Part::Goes)
     }
 
     fn all(&self) -> impl Iterator<Item = &Guest> {
