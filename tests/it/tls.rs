@@ -247,7 +247,8 @@ async fn a_websocket_over_tls_has_its_place_and_is_cut_when_its_client_takes_not
     let mut socket = connect(&node).await;
     let pem = fs::read(authority.file("ca.pem")).unwrap();
     let path = format!("wss://{}{PATH}&transport=websocket", address(&node));
-    let (mut ws, _) = soon("it opens", client_async(path, handshake(&mut socket, &pem).await)).await.unwrap();
+    let opening = Box::pin(client_async(path, handshake(&mut socket, &pem).await));
+    let (mut ws, _) = soon("it opens", opening).await.unwrap();
     for packet in ["40", r#"421["joinRoom",{"roomId":"a"}]"#] {
         soon("an answer", ws.next()).await.unwrap().unwrap();
         soon("it is taken", ws.send(Message::text(packet))).await.unwrap();
