@@ -176,13 +176,15 @@ pub struct Watcher {
     /// Who is there; none where only the number is known.
     pub users: Option<BTreeSet<Arc<str>>>,
     pub count: u64,
+    /// More of the same reading is to come.
+    amid: bool,
     /// Whether it was told anything yet.
     begun: bool,
 }
 
 impl Watcher {
     pub fn of(watch: Watch) -> Self {
-        Self { watch, users: None, count: 0, begun: false }
+        Self { watch, users: None, count: 0, amid: false, begun: false }
     }
 
     /// What it is told next, which must fit to what it was told before.
@@ -202,22 +204,27 @@ impl Watcher {
         self.begun = true;
         match what {
             What::State { count, users } => {
-                self.count = *count;
+                (self.count, self.amid) = (*count, false);
                 self.users = users.as_ref().map(|users| users.iter().cloned().collect());
                 let distinct = self.users.as_ref().map(|users| users.len() as u64);
                 assert!(distinct.is_none_or(|distinct| distinct == *count), "{what:?}");
             }
             What::Joined { user, count } => {
                 assert!(self.users.as_mut().unwrap().insert(Arc::clone(user)), "twice: {what:?}");
-                self.count += 1;
-                assert_eq!(self.count, *count);
+                self.counts(*count, what);
             }
             What::Left { user, count } => {
                 assert!(self.users.as_mut().unwrap().remove(user), "was not there: {what:?}");
-                self.count -= 1;
-                assert_eq!(self.count, *count);
+                self.counts(*count, what);
             }
         }
+    }
+
+    /// All changes that were read together have the number after all of them: the same until it is right.
+    fn counts(&mut self, count: u64, what: &What) {
+        assert!(!std::mem::take(&mut self.amid) || self.count == count, "{what:?}");
+        self.count = count;
+        self.amid = self.users.as_ref().unwrap().len() as u64 != count;
     }
 
     /// Who is there, as far as it knows.
