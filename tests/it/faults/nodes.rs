@@ -12,7 +12,7 @@ use crate::support::{
 /// One after the other is killed, the leader too, and replaced.
 pub async fn killed(scale: Scale) -> Outcome {
     let mut stage = Stage::busy(scale, 3, &[], &[]).await;
-    stage.cuts_sockets = true;
+    stage.guests.are_cut = true;
     for node in [1, 0] {
         let since = Instant::now();
         stage.hide(node);
@@ -28,7 +28,7 @@ pub async fn killed(scale: Scale) -> Outcome {
 /// A node is told to go: it says so to all of its clients, and they do not come elsewhere all at once.
 pub async fn terminated(scale: Scale) -> Outcome {
     let mut stage = Stage::busy(scale, 2, &[], &[("RETRY", "1s"), ("DRAIN", "2s")]).await;
-    stage.cuts_sockets = true;
+    stage.guests.are_cut = true;
     let since = Instant::now();
     leaves(&mut stage, 0).await;
     spread(&mut stage, since);
@@ -39,7 +39,7 @@ pub async fn terminated(scale: Scale) -> Outcome {
 /// Each is replaced by a new one, as by an update.
 pub async fn restarted_in_turn(scale: Scale) -> Outcome {
     let mut stage = Stage::busy(scale, 3, &[], &[]).await;
-    stage.cuts_sockets = true;
+    stage.guests.are_cut = true;
     for node in 0..3 {
         stage.add_node(&[]).await;
         leaves(&mut stage, node).await;

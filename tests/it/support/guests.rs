@@ -21,22 +21,16 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
-    Events, Node,
+    Node,
     crowd::Addresses,
-    presence::View,
     record::Record,
+    visitor::{Order, Part, Seen, Visitor},
     visits::{Verdict, Visit, by_room},
 };
 
 /// The rooms that the writers write to, and the one where the marks are.
 const ROOMS: [&str; 3] = ["room-0", "room-1", "room-2"];
 const MARKS: &str = "lobby";
-
-/// When somebody comes back.
-const RETRY: Duration = Duration::from_millis(200);
-
-/// Those who wander are away for as long as this, at most: some are told to be gone, and some are not.
-const AWAY: Duration = Duration::from_millis(1500);
 
 /// How quickly users go: so that a test need not wait long for it.
 pub const SETTINGS: [(&str, &str); 3] =
@@ -46,70 +40,8 @@ pub const SETTINGS: [(&str, &str); 3] =
 /// good deal for a machine that is busy.
 const AGREED: Duration = Duration::from_secs(15);
 
-/// What guests are to do.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub enum Order {
-    /// Whatever they like.
-    #[default]
-    Wander,
-    /// Stay where they are, or go for good.
-    Rest,
-}
-
-/// What one does at the end.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Part {
-    Stays,
-    /// Leaves its first room.
-    Leaves,
-    /// Goes for good.
-    Goes,
-}
-
-/// How a connection ended.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum End {
-    /// By the other side.
-    Cut,
-    /// By its own will, to come back.
-    Wandered,
-    /// By its own will.
-    Gone,
-}
-
-/// What one has seen.
-#[derive(Debug, Default)]
-pub struct Seen {
-    /// Where it is, or tries to be.
-    pub address: String,
-    /// It is in all of its rooms, since then.
-    pub there: Option<Instant>,
-    /// What it was told of who is there.
-    pub view: View,
-    /// What its connections were told of the feed, the last one at the end.
-    pub visits: Vec<Visit>,
-    /// Connections that the other side has ended, and those after which it was there again.
-    pub cuts: usize,
-    pub returns: usize,
-    /// What should not be.
-    pub wrong: Vec<String>,
-}
-
-/// One guest at work.
-pub struct Visitor {
-    pub user: String,
-    pub rooms: Vec<&'static str>,
-    pub part: Part,
-    addresses: Addresses,
-    orders: watch::Receiver<Order>,
-    /// It comes and goes.
-    restless: bool,
-    /// Where it goes first.
-    number: usize,
-    seen: Arc<Mutex<Seen>>,
-    rng: Rng,
-    http: Client,
-}
+/// The most differences that are shown.
+const MOST: usize = 5;
 
 /// A guest, as others see it.
 struct Guest {
@@ -127,6 +59,11 @@ pub struct Guests {
     streams: Vec<Guest>,
     orders: watch::Sender<Order>,
     thread: Option<Runtime>,
+    /// The fault must end connections of sockets.
+    pub are_cut: bool,
+    /// Sockets are away now and then, which is not their loss; but mostly they are there: they must have been told one
+    /// in so many of all changes of their rooms.
+    pub one_in: usize,
 }
 
 /// What sockets were told, all of them together.
@@ -174,41 +111,25 @@ impl Guests {
     pub async fn gather(sockets: usize, addresses: &Addresses, seed: u64) -> Self {
         let thread = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let orders = watch::Sender::new(Order::Wander);
-        let mut guests = Self { sockets: Vec::new(), streams: Vec::new(), orders, thread: None };
+        let mut guests =
+            Self { sockets: Vec::new(), streams: Vec::new(), orders, thread: None, are_cut: false, one_in: 4 };
         let streams = sockets.div_ceil(2);
         for number in 0..sockets + streams {
-            let (socket, place) = (number < sockets, if number < sockets { number } else { number - sockets });
-            let part = match (socket, if socket { sockets } else { streams } - place) {
-                (_, 1) => Part::Goes,
-                (true, 2) => Part::Leaves,
-                _ => Part::Stays,
-            };
-            let rooms = if socket { vec![ROOMS[place % 3], MARKS] } else { ROOMS.to_vec() };
-            // Two sockets are one user, and every other stream is one of these.
-            let user = if socket {
-                place / 2
-            } else if place % 2 == 0 {
-                place
-            } else {
-                100 + place
-            };
-            let seen = Arc::<Mutex<Seen>>::default();
-            let user = Uuid::from_u64_pair(1 << 12, 1 << 63 | user as u64).to_string();
-            let restless = place % 3 == 0 && part == Part::Stays;
-            let guest = Guest { user: user.clone(), rooms: rooms.clone(), part, restless, seen: Arc::clone(&seen) };
-            if socket { &mut guests.sockets } else { &mut guests.streams }.push(guest);
+            let (socket, rng) = (number < sockets, Rng::with_seed(seed.wrapping_add(1000 + number as u64)));
+            let guest = if socket { Guest::socket(number, sockets) } else { Guest::stream(number - sockets, streams) };
             let visitor = Visitor {
-                user,
-                rooms,
-                part,
+                user: guest.user.clone(),
+                rooms: guest.rooms.clone(),
+                part: guest.part,
                 addresses: Arc::clone(addresses),
                 orders: guests.orders.subscribe(),
-                restless,
-                number: place,
-                seen,
-                rng: Rng::with_seed(seed.wrapping_add(1000 + number as u64)),
+                restless: guest.restless,
+                number,
+                seen: Arc::clone(&guest.seen),
+                rng,
                 http: Client::new(),
             };
+            if socket { &mut guests.sockets } else { &mut guests.streams }.push(guest);
             thread.spawn(visitor.live(socket));
         }
         guests.thread = Some(thread);
@@ -248,6 +169,7 @@ impl Guests {
         let begun = Instant::now();
         loop {
             let mut wrong = self.differ(nodes).await;
+            wrong.truncate(MOST);
             if wrong.is_empty() || begun.elapsed() > AGREED {
                 wrong.extend(self.all().flat_map(|guest| {
                     let mut seen = guest.lock();
@@ -299,12 +221,13 @@ impl Guests {
     /// Holds what the sockets were told against what the streams were told.
     pub fn judge(&self, record: &Record) -> (Told, Verdict) {
         record.ordered(|known| {
-            let rooms = by_room(known);
+            let (rooms, all_rooms) = (by_room(known), known.iter().filter(|known| known.room.is_none()).count());
             let (mut told, mut all) = (Told { sockets: self.sockets.len(), ..Told::default() }, Verdict::default());
             for guest in &self.sockets {
                 let seen = guest.lock();
                 told.told += seen.visits.iter().map(|visit| visit.heard.len()).sum::<usize>();
                 told.most += guest.rooms.iter().map(|room| rooms.get(room).copied().unwrap_or_default()).sum::<usize>();
+                told.most += all_rooms;
                 told.cuts += seen.cuts;
                 told.returns += seen.returns;
                 for verdict in seen.visits.iter().map(|visit| visit.judge(known)) {
@@ -330,6 +253,27 @@ impl Guests {
 }
 
 impl Guest {
+    /// A socket of so many: one leaves a room at the end, one goes. Two are one user.
+    fn socket(number: usize, of: usize) -> Self {
+        let part = match of - number {
+            1 => Part::Goes,
+            2 => Part::Leaves,
+            _ => Part::Stays,
+        };
+        Self::new(number, number / 2, vec![ROOMS[number % 3], MARKS], part)
+    }
+
+    /// A stream of so many: one goes at the end. Every other one is a user that has a socket, too.
+    fn stream(number: usize, of: usize) -> Self {
+        let part = if of - number == 1 { Part::Goes } else { Part::Stays };
+        Self::new(number, if number.is_multiple_of(2) { number } else { 100 + number }, ROOMS.to_vec(), part)
+    }
+
+    fn new(number: usize, user: usize, rooms: Vec<&'static str>, part: Part) -> Self {
+        let user = Uuid::from_u64_pair(1 << 12, 1 << 63 | user as u64).to_string();
+        Self { user, rooms, part, restless: number.is_multiple_of(3) && part == Part::Stays, seen: Arc::default() }
+    }
+
     /// Whether it is in a room, at the end.
     fn is_in(&self, room: &str) -> bool {
         let left = self.part == Part::Goes || self.part == Part::Leaves && self.rooms[0] == room;
@@ -348,131 +292,4 @@ async fn listed(node: &Node, room: &str) -> Option<BTreeMap<String, u64>> {
     let listed: Option<BTreeMap<String, u64>> =
         users.map(|user| Some((user["user_id"].as_str()?.to_owned(), user["connections"].as_u64()?))).collect();
     listed.filter(|listed| page["count"] == listed.len())
-}
-
-impl Visitor {
-    async fn live(mut self, socket: bool) {
-        loop {
-            let end = if socket { self.socket().await } else { self.stream().await };
-            self.lock().end(end);
-            match end {
-                Some(End::Gone) => return,
-                Some(End::Wandered) if self.rng.bool() => {
-                    let away = AWAY.mul_f64(self.rng.f64());
-                    tokio::time::sleep(away).await;
-                }
-                Some(End::Wandered) => {}
-                Some(End::Cut) | None => tokio::time::sleep(RETRY).await,
-            }
-        }
-    }
-
-    /// A node to go to: the first time one after the other, that some are at each.
-    pub fn address(&mut self) -> Option<String> {
-        let address = {
-            let addresses = self.addresses.read().unwrap();
-            if self.lock().visits.is_empty() && !addresses.is_empty() {
-                Some(addresses[self.number % addresses.len()].clone())
-            } else {
-                self.rng.choice(addresses.iter()).cloned()
-            }
-        }?;
-        self.lock().address.clone_from(&address);
-        Some(address)
-    }
-
-    /// Whether it goes by itself, now.
-    pub fn wanders(&self) -> bool {
-        self.restless && *self.orders.borrow() == Order::Wander
-    }
-
-    /// After how many events it does.
-    pub fn leaves_after(&mut self) -> usize {
-        self.rng.usize(10..200)
-    }
-
-    /// Waits for another order.
-    pub async fn ordered(&mut self) -> Order {
-        match self.orders.changed().await {
-            Ok(()) => *self.orders.borrow(),
-            Err(_) => std::future::pending().await,
-        }
-    }
-
-    pub fn lock(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap()
-    }
-
-    /// A stream that asks for presence; of the feed others judge.
-    async fn stream(&mut self) -> Option<End> {
-        let address = self.address()?;
-        let rooms: String = self.rooms.iter().map(|room| format!("&room={room}")).collect();
-        let url = format!("http://{address}/stream?presence=true&user_id={}{rooms}", self.user);
-        let response = self.http.get(url).send().await.ok()?;
-        if response.status() != 200 {
-            self.lock().wrong.push(format!("a guest was answered {}", response.status()));
-            return None;
-        }
-        let mut events = Events::new(response);
-        self.lock().begin();
-        let (mut heard, leaves_after) = (0, self.leaves_after());
-        loop {
-            tokio::select! {
-                event = events.try_next() => match event {
-                    Some(event) => self.lock().told(&event.text, self.rooms.len()),
-                    None => return Some(End::Cut),
-                },
-                order = self.ordered() => if order == Order::Rest && self.part == Part::Goes {
-                    return Some(End::Gone);
-                },
-            }
-            heard += 1;
-            if self.wanders() && heard >= leaves_after {
-                return Some(End::Wandered);
-            }
-        }
-    }
-}
-
-impl Seen {
-    pub fn begin(&mut self) {
-        self.visits.push(Visit::default());
-    }
-
-    pub fn visit(&mut self) -> &mut Visit {
-        self.visits.last_mut().expect("it has begun")
-    }
-
-    /// It is in all of its rooms.
-    pub fn has_come(&mut self) {
-        self.there = Some(Instant::now());
-        self.returns = self.cuts;
-    }
-
-    fn end(&mut self, end: Option<End>) {
-        self.cuts += usize::from(end == Some(End::Cut));
-        self.there = None;
-        self.view.forget();
-    }
-
-    fn told(&mut self, text: &str, rooms: usize) {
-        if !["presence", "user_joined", "user_left"]
-            .iter()
-            .any(|kind| text.starts_with(&format!("{{\"type\":\"{kind}\"")))
-        {
-            return;
-        }
-        let event: serde_json::Value = serde_json::from_str(text).expect("an event is JSON");
-        let data = &event["data"];
-        let room = data["room"].as_str().expect("a room");
-        let user = data["user_id"].as_str().unwrap_or_default();
-        match event["type"].as_str() {
-            Some("user_joined") => self.view.joined(room, user),
-            Some("user_left") => self.view.left(room, user),
-            _ => self.view.state(room, &data["users"]),
-        }
-        if self.there.is_none() && self.view.len() == rooms {
-            self.has_come();
-        }
-    }
 }

@@ -25,6 +25,7 @@ pub mod sockets;
 pub mod stage;
 pub mod tokens;
 mod upstream;
+pub mod visitor;
 pub mod visits;
 mod world;
 pub mod writers;

@@ -5,10 +5,6 @@ use std::collections::BTreeMap;
 
 use super::{Node, stage::Stage};
 
-/// Sockets are away now and then, which is not their loss; but mostly they are there: they must have been told one in
-/// so many of all changes of their rooms.
-const ONE_IN: usize = 4;
-
 impl Stage {
     /// Holds all of it to its promise. The writers have stopped.
     pub(super) async fn rests(&mut self) {
@@ -18,7 +14,8 @@ impl Stage {
             nodes.extend((!ended).then_some(&wired.node));
         }
         let mut wrong = self.guests.agree(&nodes).await;
-        let counted = "select room, count(*), max(id) from messages group by room";
+        let counted =
+            "select room, count(*), (array_agg(id order by created_date desc, id desc))[1] from messages group by room";
         let rows: Vec<(String, i64, i64)> = sqlx::query_as(counted).fetch_all(&self.world.pool).await.unwrap();
         let rooms: BTreeMap<String, (i64, i64)> =
             rows.into_iter().map(|(room, count, last)| (room, (count, last))).collect();
@@ -35,10 +32,10 @@ impl Stage {
         {
             wrong.extend((count > 0).then(|| format!("{count} {what} on sockets")));
         }
-        if told.told * ONE_IN < told.most {
+        if told.told * self.guests.one_in < told.most {
             wrong.push(format!("sockets were told {} of {} changes only", told.told, told.most));
         }
-        if told.returns != told.cuts || self.cuts_sockets && told.cuts == 0 {
+        if told.returns != told.cuts || self.guests.are_cut && told.cuts == 0 {
             wrong.push(format!("{} sockets were cut, {} came back", told.cuts, told.returns));
         }
         self.outcome.wrong.extend(wrong);

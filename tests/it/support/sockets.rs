@@ -9,9 +9,9 @@ use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message};
 
 use super::{
-    guests::{End, Order, Part, Seen, Visitor},
     record::short,
     socket::PATH,
+    visitor::{End, Order, Part, Seen, Visitor},
     visits::{Heard, Stay},
 };
 
@@ -81,7 +81,7 @@ impl Visitor {
             if answer["ok"] != true {
                 seen.wrong.push(format!("a socket was answered {answer}"));
             } else if number == "9" {
-                seen.has_left(&rooms[0]);
+                seen.has_left(rooms[0]);
             } else {
                 seen.has_joined(&answer, rooms.len());
             }

@@ -98,8 +98,6 @@ pub struct Stage {
     pub record: Arc<Record>,
     pub crowd: Crowd,
     pub guests: Guests,
-    /// The fault ends connections of sockets.
-    pub cuts_sockets: bool,
     pub outcome: Outcome,
     addresses: Addresses,
     load: Option<Load>,
@@ -137,7 +135,6 @@ impl Stage {
             record: Arc::default(),
             crowd: Crowd::default(),
             guests: Guests::default(),
-            cuts_sockets: false,
             outcome: Outcome { subscribers: scale.subscribers, ..Outcome::default() },
             addresses: Arc::new(RwLock::new(Vec::new())),
             load: None,
