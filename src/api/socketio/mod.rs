@@ -1,8 +1,9 @@
 //! Socket.IO: messages over one connection in both directions, by websocket or by polling, for clients that speak it.
 //!
 //! Engine.IO, the transports beneath, is a library's (engineioxide). What is above is ours: one namespace, text only.
-//! The same makers have a library for that too (socketioxide). It cannot tell a client that is refused more than a
-//! text, and an asynchronous handler that it has begun for one packet does not wait for that of the packet before.
+//! The same makers have a library for that too (socketioxide). It cannot send away a client whose buffer is full, since
+//! the packet that says so needs room there; nor tell one that is refused more than a text; it calls clients by the
+//! number that lets anybody speak for them, and works off the packets of one client side by side.
 //!
 //! A request is worked off as over HTTP, in the order in which it came, and `sendMessage` only writes the row. What
 //! goes out comes from the feed, by one task for all sockets of the node. Who may have missed a change has its transport

@@ -45,25 +45,31 @@ async fn a_stream_is_for_now_and_not_for_caches_and_proxies() {
 async fn the_events_of_a_session_are_what_the_document_says() {
     let world = World::new().await;
     let node = world.node_with(&[("KEEP_ALIVE", "50ms"), ("SESSION_PATIENCE", "5s")]).await;
-    let all = async |end: Value, cancelled: bool| {
+    let all = async |chunks: Value, told_chunks: usize, end: Option<Value>| {
         let session = opened(&node).await;
         let mut response = follow(&node, None, &at(&session, "/stream")).await;
-        // A ping has come, and so the reader is there.
         let mut begin = String::new();
-        while !begin.contains("event: ping") {
-            begin += std::str::from_utf8(&soon("a ping", response.chunk()).await.unwrap().unwrap()).unwrap();
-        }
-        append(&node, &session, &end).await;
-        if cancelled {
-            cancel(&node, &session, "").await;
+        let mut have = async |event: &'static str, count: usize| {
+            while begin.matches(event).count() < count {
+                begin += std::str::from_utf8(&soon(event, response.chunk()).await.unwrap().unwrap()).unwrap();
+            }
+        };
+        // A ping has come, and so the reader is there.
+        have("event: ping", 1).await;
+        append(&node, &session, &chunks).await;
+        // Who has not seen a chunk by the end is told the end alone.
+        have("event: chunk", told_chunks).await;
+        match end {
+            Some(end) => drop(append(&node, &session, &end).await),
+            None => drop(cancel(&node, &session, "").await),
         }
         let response = told(response).await;
         let begun = told(reqwest::Response::from(hyper::Response::new(begin))).await;
         [begun, response].concat()
     };
-    let mut events = all(last_batch(&[(0, "one "), (1, "two")], 1), false).await;
-    events.extend(all(batch(&[(0, "kept"), (2, "lost")]), true).await);
-    events.extend(all(last_batch(&[(0, "")], 0), false).await);
+    let mut events = all(batch(&[(0, "one "), (1, "two")]), 2, Some(last_batch(&[], 1))).await;
+    events.extend(all(batch(&[(0, "kept"), (2, "lost")]), 1, None).await);
+    events.extend(all(batch(&[(0, "")]), 1, Some(last_batch(&[], 0))).await);
     let document = node.get("/openapi.json").await.body;
     let mut kinds: Vec<String> = Vec::new();
     for (name, data) in events {
