@@ -120,6 +120,15 @@ async fn read(request: RequestBuilder) -> Reading {
     Reading::of(Followed::Events(events.boxed()))
 }
 
+/// The reply as a page has it in the end: its chunks, and then the message, which begins with them. Who has not seen a
+/// chunk when the message is written is given that alone.
+fn shown(reader: &Reading, last: &Told) -> String {
+    assert_eq!(last.name, "message_complete");
+    let content = last.data["message"]["content"].as_str().expect("a message");
+    assert!(content.starts_with(&reader.text), "{content:?} does not begin with {:?}", reader.text);
+    content.to_owned()
+}
+
 /// Follows a session, from after a chunk.
 async fn follow(node: &Node, id: &str, after: Option<u64>) -> Reading {
     let request = node.http.get(format!("{}/session/{id}/stream", node.url));

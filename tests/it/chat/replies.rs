@@ -82,7 +82,7 @@ async fn every_byte_is_as_the_model_said_it_in_each_dialect() {
         let (world, _upstream, node) = stage([script], &[("LLM_DIALECT", dialect.name())]).await;
         let mut reader = ask_inline(&node, &saying(TEXT)).await;
         let last = reader.last().await;
-        assert_eq!((&*last.name, &*reader.text), ("message_complete", &*TEXT.repeat(2)));
+        assert_eq!(shown(&reader, &last), TEXT.repeat(2));
         let id = last.data["session_id"].as_str().unwrap();
         assert_eq!(written(&world).await, [said(TEXT), replied(id, &TEXT.repeat(2))]);
     }
@@ -94,7 +94,7 @@ async fn an_echo_says_back_what_is_said() {
     let node = world.node_with(&[("LLM_ECHO_PACE", "1ms")]).await;
     let mut reader = ask_inline(&node, &saying(TEXT)).await;
     let last = reader.last().await;
-    assert_eq!((&*reader.text, &last.data["message"]["content"]), (TEXT, &json!(TEXT)));
+    assert_eq!(shown(&reader, &last), TEXT);
 }
 
 #[tokio::test]
