@@ -93,7 +93,7 @@
 //! | [`presence`] | who is in which room, all nodes together, and who is told so |
 //! | [`health`] | whether changes come through, stage by stage; how every part of the node is |
 //! | [`chat`] | asks a model, of a service or the built-in one, and pours its answer into a session |
-//! | [`api`] | the HTTP contract: resources, who may call, what every answer wears, problems, the OpenAPI document |
+//! | [`api`] | the HTTP contract: resources, sockets, who may call, what every answer wears, problems, the OpenAPI document |
 //! | [`edge`] | how connections come in, and how streams are written |
 //! | [`config`], `mistakes` | settings, and all that is wrong with them at once |
 //! | [`app`], [`listen`] | builds the parts, runs them, stops them in order; where it listens |

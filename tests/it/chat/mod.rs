@@ -18,6 +18,7 @@ use futures_util::{StreamExt, stream};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use rowcast::{chat::model::Dialect, session::Followed};
 use serde_json::{Value, json};
+use sqlx::{Executor, PgConnection};
 use uuid::Uuid;
 
 use crate::{
@@ -120,13 +121,35 @@ async fn read(request: RequestBuilder) -> Reading {
     Reading::of(Followed::Events(events.boxed()))
 }
 
-/// The reply as a page has it in the end: its chunks, and then the message, which begins with them. Who has not seen a
-/// chunk when the message is written is given that alone.
-fn shown(reader: &Reading, last: &Told) -> String {
-    assert_eq!(last.name, "message_complete");
-    let content = last.data["message"]["content"].as_str().expect("a message");
-    assert!(content.starts_with(&reader.text), "{content:?} does not begin with {:?}", reader.text);
-    content.to_owned()
+/// Replies that are whole, but not written as messages: who has not seen a chunk by then is given the message alone.
+struct HeldBack(PgConnection);
+
+impl HeldBack {
+    async fn of(world: &World) -> Self {
+        world
+            .sql(
+                "create function hold_back() returns trigger language plpgsql as
+                 $$ begin perform pg_advisory_xact_lock_shared(7); return new; end $$",
+            )
+            .await;
+        world
+            .sql(
+                "create trigger hold_back before insert on messages for each row when (new.session_id is not null)
+                 execute function hold_back()",
+            )
+            .await;
+        let mut session = world.session().await;
+        session.execute("select pg_advisory_lock(7)").await.unwrap();
+        Self(session)
+    }
+
+    /// Lets them be written when the reader has seen all of this.
+    async fn until_seen(mut self, reader: &mut Reading, text: &str) {
+        while reader.text != text {
+            reader.next().await;
+        }
+        self.0.execute("select pg_advisory_unlock(7)").await.unwrap();
+    }
 }
 
 /// Follows a session, from after a chunk.

@@ -80,9 +80,11 @@ async fn every_byte_is_as_the_model_said_it_in_each_dialect() {
     for dialect in [Dialect::Openai, Dialect::Anthropic] {
         let script = Script::stream().spell(&text(dialect, TEXT)).say(text(dialect, TEXT)).say(stop(dialect)).end();
         let (world, _upstream, node) = stage([script], &[("LLM_DIALECT", dialect.name())]).await;
+        let held = HeldBack::of(&world).await;
         let mut reader = ask_inline(&node, &saying(TEXT)).await;
+        held.until_seen(&mut reader, &TEXT.repeat(2)).await;
         let last = reader.last().await;
-        assert_eq!(shown(&reader, &last), TEXT.repeat(2));
+        assert_eq!((&*last.name, &*reader.text), ("message_complete", &*TEXT.repeat(2)));
         let id = last.data["session_id"].as_str().unwrap();
         assert_eq!(written(&world).await, [said(TEXT), replied(id, &TEXT.repeat(2))]);
     }
@@ -92,9 +94,11 @@ async fn every_byte_is_as_the_model_said_it_in_each_dialect() {
 async fn an_echo_says_back_what_is_said() {
     let world = World::new().await;
     let node = world.node_with(&[("LLM_ECHO_PACE", "1ms")]).await;
+    let held = HeldBack::of(&world).await;
     let mut reader = ask_inline(&node, &saying(TEXT)).await;
+    held.until_seen(&mut reader, TEXT).await;
     let last = reader.last().await;
-    assert_eq!(shown(&reader, &last), TEXT);
+    assert_eq!((&*reader.text, &last.data["message"]["content"]), (TEXT, &json!(TEXT)));
 }
 
 #[tokio::test]

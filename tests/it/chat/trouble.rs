@@ -34,6 +34,7 @@ async fn however_often_redis_goes_nothing_is_lost_or_said_twice() {
     let link = Link::to(&world.redis_url).await;
     let one = node(&world, &upstream, &[("REDIS_URL", link.url())]).await;
     let two = node(&world, &upstream, &[]).await;
+    let held = HeldBack::of(&world).await;
     let id = ask(&one, &saying("hello")).await;
     let mut reader = follow(&two, &id, None).await;
     for times in 0..6 {
@@ -42,8 +43,9 @@ async fn however_often_redis_goes_nothing_is_lost_or_said_twice() {
         tokio::time::sleep(Duration::from_millis(20 * times)).await;
         link.mend();
     }
-    let last = reader.last().await;
-    assert_eq!(shown(&reader, &last), pieces.concat());
+    held.until_seen(&mut reader, &pieces.concat()).await;
+    assert_eq!(reader.last().await.name, "message_complete");
+    assert_eq!(reader.text, pieces.concat());
     assert_eq!(written(&world).await, [said("hello"), replied(&id, &pieces.concat())]);
     assert_eq!(upstream.asked().len(), 1);
 }
