@@ -7,6 +7,7 @@ mod caller;
 mod carriers;
 mod chat;
 mod client;
+mod console;
 mod docs;
 mod events;
 mod failed;
@@ -32,6 +33,7 @@ use poem_openapi::{OpenApi, OpenApiService, Tags};
 pub use caller::Gate;
 pub use carriers::{COOKIE, Carriers};
 pub use client::{Proxies, ProxyHeader};
+use console::{Console, Place};
 pub use events::StreamEvent;
 pub use front::{Options as FrontOptions, Origins};
 pub use problem::{FieldError, Problem};
@@ -78,6 +80,8 @@ pub struct Parts {
     pub gate: Gate,
     /// Whether metrics and the report are served elsewhere (see [`admin`]).
     pub apart: bool,
+    /// Whether the console is served, at `/`.
+    pub console: bool,
     /// What every answer is dressed in.
     pub front: FrontOptions,
 }
@@ -159,11 +163,14 @@ pub fn routes(parts: Parts, sockets: Option<&SocketIo>) -> BoxEndpoint<'static, 
 }
 
 /// The routes of a listener for those who look after the node.
-pub fn admin(health: &Health) -> impl Endpoint + use<> {
+pub fn admin(health: &Health, console: bool) -> impl Endpoint + use<> {
     let service = service((health::HealthApi { health: health.clone() }, inner(health)));
     let allow = Arc::new(allow::Allow::of(&service.spec()));
+    let place = Place { cookie: COOKIE, rooms: false, figures: true };
+    let console = console.then(|| Arc::new(Console::new(place)));
     Route::new()
         .nest("/", service)
+        .around(move |endpoint, request| Console::call(console.clone(), endpoint, request))
         .around(move |endpoint, request| allow::call(endpoint, request, Arc::clone(&allow)))
         .catch_all_error(problem::catch)
 }
@@ -175,6 +182,8 @@ fn routes_of<T: OpenApi + 'static>(
 ) -> impl Endpoint<Output = Response> + use<T> {
     let limit = wire::BodyLimit::new(&parts.limits, &parts.session_limits, parts.body_timeout);
     let (gate, front, sessions) = (parts.gate, parts.front, parts.sessions);
+    let place = Place { cookie: &gate.carriers.cookie, rooms: true, figures: !parts.apart };
+    let console = parts.console.then(|| Arc::new(Console::new(place)));
     let limiter = gate.limiter.clone();
     let (docs, json, yaml) = (docs::page(service.swagger_ui_html()), service.spec(), service.spec_yaml());
     let allow = Arc::new(allow::Allow::of(&json));
@@ -188,6 +197,7 @@ fn routes_of<T: OpenApi + 'static>(
         endpoint = endpoint.at("/socket.io/", sockets.endpoint()).at("/socket.io", sockets.endpoint());
     }
     let endpoint = endpoint
+        .around(move |endpoint, request| Console::call(console.clone(), endpoint, request))
         .around(move |endpoint, request| allow::call(endpoint, request, Arc::clone(&routes)))
         .catch_all_error(problem::catch)
         .around(move |endpoint, request| budget::tell(endpoint, request, limiter.clone()));
