@@ -16,6 +16,7 @@ settings=(RETRY=100ms DRAIN=100ms SESSION_MISSING_CHUNK_TIMEOUT=100ms SESSION_RE
 . ../private_node.sh
 
 export SETTINGS="${settings[*]}" ROWCAST=$rowcast CHROMIUM=${CHROMIUM:-$(command -v chromium)}
+export PYTHON=${PYTHON:-$PWD/../../target/venv/bin/python}
 DATABASE_URL=$(sed -n 's/^  database  psql //p' "$private/said")
 REDIS_URL=$(sed -n 's/^  redis     redis-cli -u //p' "$private/said")
 export DATABASE_URL REDIS_URL
