@@ -57,6 +57,7 @@ contract: services $(VENV)/contract ## Check a private node against its OpenAPI 
 
 e2e: services $(CLIENTS) $(VENV)/e2e ## Talk to private nodes with the clients that people have, in Node.js, Python, Rust, curl and Chromium.
 	cargo build --locked
+	cargo build --locked --manifest-path tests/e2e/readers/rust/Cargo.toml --target-dir target/e2e-rust
 	tests/e2e/run.sh $${CARGO_TARGET_DIR:-target}/debug/rowcast
 
 deploy-check: $(VENV)/deploy ## Check the files in deploy/ with what is there of promtool, kubectl, docker, haproxy and nginx.

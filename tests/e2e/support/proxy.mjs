@@ -11,6 +11,8 @@ import { Watched } from "./watched.mjs";
 export class Proxy extends Watched {
   /** What was asked, in order: `{ path, lastEventId, status }`, the status once there is one. */
   requests = [];
+  /** How often somebody came while it was down. */
+  refused = 0;
   /** Where new connections go. */
   node;
   #server = createServer((client) => this.#accept(client));
@@ -78,13 +80,19 @@ export class Proxy extends Watched {
   }
 
   #accept(client) {
-    if (this.#down) return client.destroy();
+    if (this.#down) return this.#refuse(client);
     const link = new Link(client, connect(this.node.port, "127.0.0.1"), this.requests);
     this.#links.add(link);
     link.client.on("data", (bytes) => this.#forth(link, bytes));
     link.server.on("data", (bytes) => this.#back(link, bytes));
     if (this.#held) link.server.pause();
     link.client.on("close", () => this.#links.delete(link));
+  }
+
+  #refuse(client) {
+    client.destroy();
+    this.refused++;
+    this.changed();
   }
 
   #forth(link, bytes) {
