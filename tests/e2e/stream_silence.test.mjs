@@ -41,7 +41,7 @@ describe("a silent stream", () => {
       await changes(reader, 1);
       assert.deepEqual(events(reader), ["connected", "new_message"]);
       assert.deepEqual(contents(reader), ["and on"]);
-      assert.equal(reader.of("comment").length > 0, does.comments !== null);
+      assert.equal(reader.of("comment").length > 0, does.shows !== null);
       assert.equal(proxy.asked(path).length, 1);
     });
 

@@ -20,14 +20,15 @@ const EVENTSOURCE_CLIENT = [RUST_READER];
 const [ITSELF, LOOP] = ["itself", "loop"];
 
 /**
- * Each client, and who does what: `returns` after a cut with the last id, `waits` as `retry:` says, `moves` to an id that
- * comes without data, `stops` at an answer that is no stream, tells of `comments`; null where nobody does.
+ * Each client, and who does what: `returns` after a cut with the last id, `remembers` it through a connection that
+ * brought none, `moves` to an id that comes without an event, `waits` as `retry:` says, `stops` at an answer that is no
+ * stream, `shows` comments; null where nobody does.
  */
 export const CLIENTS = [
   {
     name: "Chromium's `EventSource`",
     where: "in a page in Chromium",
-    does: { returns: ITSELF, waits: ITSELF, moves: ITSELF, stops: ITSELF, comments: null },
+    does: { returns: ITSELF, remembers: ITSELF, moves: ITSELF, waits: ITSELF, stops: ITSELF, shows: null },
     opener() {
       const page = inBrowser();
       return async (t, url) => start(t, new PageReader(url, await page()));
@@ -36,25 +37,25 @@ export const CLIENTS = [
   {
     name: "npm's `eventsource`",
     where: "with npm's eventsource",
-    does: { returns: ITSELF, waits: ITSELF, moves: null, stops: ITSELF, comments: null },
+    does: { returns: ITSELF, remembers: ITSELF, moves: null, waits: ITSELF, stops: ITSELF, shows: null },
     opener: () => follow,
   },
   {
     name: "Python's `httpx-sse`",
     where: "with Python's httpx-sse",
-    does: { returns: LOOP, waits: LOOP, moves: LOOP, stops: LOOP, comments: null },
+    does: { returns: LOOP, remembers: LOOP, moves: LOOP, waits: LOOP, stops: LOOP, shows: null },
     opener: () => (t, url) => start(t, new ProgramReader(url, HTTPX_SSE)),
   },
   {
     name: "`curl -N`",
     where: "with curl",
-    does: { returns: LOOP, waits: LOOP, moves: LOOP, stops: LOOP, comments: ITSELF },
+    does: { returns: LOOP, remembers: LOOP, moves: LOOP, waits: LOOP, stops: LOOP, shows: ITSELF },
     opener: () => (t, url) => start(t, new ProgramReader(url, CURL)),
   },
   {
     name: "Rust's `eventsource-client`",
     where: "with Rust's eventsource-client",
-    does: { returns: ITSELF, waits: null, moves: null, stops: LOOP, comments: ITSELF },
+    does: { returns: ITSELF, remembers: null, moves: null, waits: null, stops: LOOP, shows: ITSELF },
     opener: () => (t, url) => start(t, new ProgramReader(url, EVENTSOURCE_CLIENT)),
   },
 ];
