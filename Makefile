@@ -55,8 +55,9 @@ contract: services $(VENV)/contract ## Check a private node against its OpenAPI 
 	cargo build --locked
 	tests/contract/run.sh $${CARGO_TARGET_DIR:-target}/debug/rowcast $(VENV)/bin/schemathesis
 
-e2e: services $(CLIENTS) ## Talk to private nodes with npm's `eventsource` and `socket.io-client`, and with pages in Chromium.
+e2e: services $(CLIENTS) $(VENV)/e2e ## Talk to private nodes with the clients that people have, in Node.js, Python, Rust, curl and Chromium.
 	cargo build --locked
+	cargo build --locked --manifest-path tests/e2e/readers/rust/Cargo.toml --target-dir target/e2e-rust
 	tests/e2e/run.sh $${CARGO_TARGET_DIR:-target}/debug/rowcast
 
 deploy-check: $(VENV)/deploy ## Check the files in deploy/ with what is there of promtool, kubectl, docker, haproxy and nginx.
@@ -78,7 +79,8 @@ target/tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny:
 # Python's programs are for these checks only, each at the version that they were written with.
 $(VENV)/contract: TOOLS = schemathesis==4.32.5
 $(VENV)/deploy: TOOLS = kubernetes-validate==1.37.0
-$(VENV)/contract $(VENV)/deploy: Makefile | python
+$(VENV)/e2e: TOOLS = httpx==0.28.1 httpx-sse==0.4.3 redis==8.1.0 'psycopg[binary]==3.3.9'
+$(VENV)/contract $(VENV)/deploy $(VENV)/e2e: Makefile | python
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet $(TOOLS)
 	touch $@

@@ -17,7 +17,7 @@ describe("an interrupted reader of a session", () => {
   before(async () => ([first, second] = await Promise.all([Node.start(), Node.start()])));
   after(() => [first, second].forEach((node) => node.kill()));
 
-  forEachReader((open) => {
+  forEachReader((open, { does }) => {
     /** A session with two chunks, and a client that has seen them. */
     async function follow(t, node = first) {
       const session = await Session.open(first);
@@ -63,10 +63,20 @@ describe("an interrupted reader of a session", () => {
       const { session, proxy, reader } = await follow(t);
       proxy.down();
       await session.append(...TEXTS.slice(2));
-      await reader.have(2, "error");
+      await proxy.until("asked in vain", () => proxy.refused > 0);
       proxy.up();
       await ends(session, reader);
       assert.deepEqual(asked(proxy, session), [[200, undefined], [200, "1"], [204, "end"]]);
+    });
+
+    it("comes back where it was after a connection that brought nothing, if the client remembers", async (t) => {
+      const { session, proxy, reader } = await follow(t);
+      for (const times of [2, 3]) {
+        proxy.cut();
+        await reader.have(times, "connected");
+      }
+      const [, second, third] = asked(proxy, session);
+      assert.deepEqual([second, third], [[200, "1"], [200, does.remembers === null ? undefined : "1"]]);
     });
 
     it("is given the message alone when the session was completed meanwhile", async (t) => {

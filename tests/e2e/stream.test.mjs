@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 
+import { changes, connected, contents, ids, notices } from "./support/feed.mjs";
 import { Node } from "./support/node.mjs";
 import { Proxy } from "./support/proxy.mjs";
 import { forEachReader } from "./support/readers.mjs";
@@ -11,16 +12,22 @@ import { forEachReader } from "./support/readers.mjs";
 /** What is cut in two must not be a mere ASCII character. */
 const CONTENTS = ["one", "two, with a line\nbreak", "þree, ひらがな, 🌊", "four", "five"];
 
+/** The longest content, of characters of one to four bytes. */
+const MEBIBYTE = "a½ひ🌊".repeat(2 ** 20 / 10) + "a".repeat(2 ** 20 % 10);
+
+/** What a node is set to, in milliseconds: longer than anything else takes, shorter than clients wait that were not told. */
+const RETRY = 1200;
+
 describe("a stream", () => {
   let first, second;
   before(async () => ([first, second] = await Promise.all([Node.start(), Node.start()])));
   after(() => [first, second].forEach((node) => node.kill()));
 
-  forEachReader((open) => {
+  forEachReader((open, { does }) => {
     /** A room, the way to it, and a client that is connected to it. */
-    async function follow(t) {
+    async function follow(t, node = first) {
       const room = randomUUID();
-      const proxy = await Proxy.to(first, t);
+      const proxy = await Proxy.to(node, t);
       const path = `/stream?room=${room}`;
       const reader = await open(t, proxy.url + path);
       await connected(reader, 1);
@@ -57,7 +64,7 @@ describe("a stream", () => {
       await changes(reader, 1);
       proxy.down();
       for (const content of CONTENTS.slice(1)) await first.say(room, content);
-      await reader.have(2, "error");
+      await proxy.until("asked in vain", () => proxy.refused > 0);
       proxy.up();
       await changes(reader, CONTENTS.length);
       assert.deepEqual(contents(reader), CONTENTS);
@@ -77,28 +84,36 @@ describe("a stream", () => {
       await first.say(room, CONTENTS[2]);
       await changes(reader, 3);
       assert.deepEqual(contents(reader), CONTENTS.slice(0, 3));
-      assert.equal(reader.of("message").filter(({ data }) => data.type === "bye").length, 1);
+      assert.equal(notices(reader, "bye").length, 1);
+    });
+
+    it("tells of a megabyte in one event", async (t) => {
+      const { room, reader } = await follow(t);
+      await second.say(room, MEBIBYTE);
+      await changes(reader, 1);
+      // Not `assert.equal`, which would print both.
+      assert.ok(contents(reader)[0] === MEBIBYTE);
+    });
+
+    it("is whole wherever the network cuts its bytes", async (t) => {
+      const { room, proxy, reader } = await follow(t);
+      proxy.drip();
+      await first.say(room, CONTENTS[2]);
+      await changes(reader, 1);
+      assert.deepEqual(contents(reader), [CONTENTS[2]]);
+    });
+
+    it("is asked for again when it has said, if the client listens", async (t) => {
+      const patient = await Node.start({ RETRY: `${RETRY}ms` });
+      t.after(() => patient.kill());
+      const { proxy, path, reader } = await follow(t, patient);
+      const cut = performance.now();
+      proxy.cut();
+      await connected(reader, 2);
+      const waited = proxy.asked(path)[1].at - cut;
+      // A node says half to one and a half times of it. Who does not listen comes earlier, or after three seconds.
+      const listened = waited > RETRY / 2 - 50 && waited < 2 * RETRY;
+      assert.equal(listened, does.waits !== null, `${waited} ms`);
     });
   });
 });
-
-function connected(reader, times) {
-  const all = () => reader.of("message").filter(({ data }) => data.type === "connected");
-  return reader.until(`connected ${times} times`, () => all().length >= times);
-}
-
-function written(reader) {
-  return reader.of("message").filter(({ data }) => data.type === "new_message");
-}
-
-function changes(reader, count) {
-  return reader.until(`${count} changes`, () => written(reader).length >= count);
-}
-
-function contents(reader) {
-  return written(reader).map(({ data }) => data.data.content);
-}
-
-function ids(reader) {
-  return written(reader).map(({ id }) => id);
-}

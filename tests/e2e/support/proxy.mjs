@@ -5,19 +5,25 @@
 
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
+import { setTimeout } from "node:timers/promises";
 
 import { Watched } from "./watched.mjs";
 
 export class Proxy extends Watched {
-  /** What was asked, in order: `{ path, lastEventId, status }`, the status once there is one. */
+  /** What was asked, in order: `{ path, at, lastEventId, status }`, the status once there is one. */
   requests = [];
+  /** How often somebody came while it was down. */
+  refused = 0;
   /** Where new connections go. */
   node;
+  /** After how long without a byte new connections are cut, in milliseconds; 0 is never. */
+  patience = 0;
   #server = createServer((client) => this.#accept(client));
   #links = new Set();
   #knife = null;
   #down = false;
   #held = false;
+  #dripping = false;
 
   /** A way to this node; it is closed after the test `t`. */
   static async to(node, t) {
@@ -43,6 +49,16 @@ export class Proxy extends Watched {
   /** Ends the next connection that carries this text from a node: in the middle of the text. */
   cutInside(text) {
     this.#knife = latin1(Buffer.from(text));
+  }
+
+  /** From now on brings one byte at a time: whatever can be torn is. */
+  drip() {
+    this.#dripping = true;
+  }
+
+  /** How often nodes have said this on the connections that there are. */
+  carried(pattern) {
+    return [...this.#links].flatMap((link) => link.answered.match(pattern) ?? []).length;
   }
 
   /** Takes nothing more from the nodes, as a reader does that is too slow: what they then have to say piles up. */
@@ -78,13 +94,20 @@ export class Proxy extends Watched {
   }
 
   #accept(client) {
-    if (this.#down) return client.destroy();
+    if (this.#down) return this.#refuse(client);
     const link = new Link(client, connect(this.node.port, "127.0.0.1"), this.requests);
     this.#links.add(link);
     link.client.on("data", (bytes) => this.#forth(link, bytes));
     link.server.on("data", (bytes) => this.#back(link, bytes));
     if (this.#held) link.server.pause();
+    link.client.setTimeout(this.patience, () => link.cut());
     link.client.on("close", () => this.#links.delete(link));
+  }
+
+  #refuse(client) {
+    client.destroy();
+    this.refused++;
+    this.changed();
   }
 
   #forth(link, bytes) {
@@ -96,7 +119,9 @@ export class Proxy extends Watched {
   #back(link, bytes) {
     link.noteAnswers(bytes);
     const place = this.#knife === null ? null : link.half(this.#knife, bytes);
-    if (place === null) {
+    if (this.#dripping) {
+      link.drip(bytes);
+    } else if (place === null) {
       link.client.write(bytes);
     } else {
       link.client.end(bytes.subarray(0, place));
@@ -109,10 +134,12 @@ export class Proxy extends Watched {
 
 /** A client's connection, and ours to the node for it. */
 class Link {
+  /** What the node has said, a character for each byte. */
+  answered = "";
   #asking = "";
-  #answered = "";
   #requests = [];
   #all;
+  #dripped = Promise.resolve();
 
   constructor(client, server, all) {
     this.client = client;
@@ -129,10 +156,21 @@ class Link {
     this.server.destroy();
   }
 
+  /** A millisecond for each byte, so that the client reads it alone. */
+  drip(bytes) {
+    this.client.setNoDelay(true);
+    this.#dripped = this.#dripped.then(async () => {
+      for (const byte of bytes) {
+        this.client.write(Uint8Array.of(byte));
+        await setTimeout(1);
+      }
+    });
+  }
+
   /** Where in these bytes, the last of what was answered, half of the text has passed, if they bring it to its end. */
   half(text, bytes) {
-    const before = this.#answered.length - bytes.length;
-    const at = this.#answered.indexOf(text, before - text.length + 1);
+    const before = this.answered.length - bytes.length;
+    const at = this.answered.indexOf(text, before - text.length + 1);
     return at === -1 ? null : Math.max(0, at - before + Math.floor(text.length / 2));
   }
 
@@ -142,16 +180,16 @@ class Link {
     for (const head of heads) {
       const path = head.split(" ")[1];
       const lastEventId = /^last-event-id: *(.*)$/im.exec(head)?.[1];
-      const request = { path, lastEventId, status: undefined };
+      const request = { path, at: performance.now(), lastEventId, status: undefined };
       this.#requests.push(request);
       this.#all.push(request);
     }
   }
 
   noteAnswers(bytes) {
-    this.#answered += latin1(bytes);
+    this.answered += latin1(bytes);
     // Not at the beginning of a line: the body before ends as it likes.
-    const statuses = [...this.#answered.matchAll(/HTTP\/1\.1 (\d{3}) /g)];
+    const statuses = [...this.answered.matchAll(/HTTP\/1\.1 (\d{3}) /g)];
     statuses.forEach(([, status], at) => (this.#requests[at].status = Number(status)));
   }
 }

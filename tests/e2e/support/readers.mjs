@@ -1,126 +1,79 @@
 // The clients: they read a stream in the same way, and tell the same of it.
+//
+// Where they differ, it is said here, each test holds them to it, and the README's table is made of it.
 
 import { describe } from "node:test";
+import { fileURLToPath } from "node:url";
 
-import { EventSource } from "eventsource";
+import { inBrowser } from "./pages.mjs";
+import { LibraryReader, PageReader } from "./readers/eventsource.mjs";
+import { ProgramReader } from "./readers/program.mjs";
 
-import { empty, inBrowser } from "./pages.mjs";
-import { Watched } from "./watched.mjs";
+const { PYTHON, RUST_READER } = process.env;
 
-const CLOSED = 2;
+/** The programs are written as their users would write them. */
+const HTTPX_SSE = [PYTHON, "-B", beside("../readers/python.py")];
+const CURL = [beside("../readers/curl.sh")];
+const EVENTSOURCE_CLIENT = [RUST_READER];
+
+/** The client does it, or the loop that a program has around it. */
+const [ITSELF, LOOP] = ["itself", "loop"];
 
 /**
- * Reads a stream, and tells of each event. It runs here with the library, and in a page with what pages have, where it
- * is sent as text: so it uses nothing from around it.
+ * Each client, and who does what: `returns` after a cut with the last id, `remembers` it through a connection that
+ * brought none, `moves` to an id that comes without an event, `waits` as `retry:` says, `stops` at an answer that is no
+ * stream, `shows` comments; null where nobody does.
  */
-function read(url, { EventSource, tell } = globalThis) {
-  const source = new EventSource(url);
-  const ours = ["connected", "chunk", "message_complete", "session_failed", "session_cancelled"];
-  for (const type of ["open", "error", "message", ...ours]) {
-    source.addEventListener(type, ({ lastEventId: id, data }) => {
-      tell({ type, id, data: data && JSON.parse(data), readyState: source.readyState });
-    });
-  }
-  return source;
-}
-
-/** What a client has been told of one stream. */
-class Reader extends Watched {
-  told = [];
-
-  constructor(url) {
-    super();
-    this.url = url;
-  }
-
-  tell = (event) => {
-    this.told.push(event);
-    this.changed();
-  };
-
-  seen() {
-    return this.told;
-  }
-
-  /** The events of this type. */
-  of(type) {
-    return this.told.filter((event) => event.type === type);
-  }
-
-  /** Waits until there are so many events of this type. */
-  async have(count, type) {
-    await this.until(`${count} times ${type}`, () => this.of(type).length >= count);
-  }
-
-  /** Waits until it has given up. It never comes back then. */
-  async closed() {
-    await this.until("closed for good", () => this.of("error").at(-1)?.readyState === CLOSED);
-  }
-}
-
-/** Reads with npm's library. */
-class LibraryReader extends Reader {
-  #source;
-
-  async start() {
-    this.#source = read(this.url, { EventSource, tell: this.tell });
-  }
-
-  async stop() {
-    this.#source.close();
-  }
-
-  /** Begins anew, like a program that has seen nothing yet. */
-  async reload() {
-    await this.stop();
-    this.told = [];
-    await this.start();
-  }
-}
-
-/** Reads in a page of its own. */
-class PageReader extends Reader {
-  #page;
-
-  constructor(url, page) {
-    super(url);
-    this.#page = page;
-  }
-
-  async start() {
-    await this.#page.exposeFunction("tell", this.tell);
-    await this.#load();
-  }
-
-  async stop() {
-    await this.#page.close();
-  }
-
-  /** What a person does to a page. */
-  async reload() {
-    await this.#load(() => this.#page.reload());
-  }
-
-  async #load(load) {
-    await empty(this.#page, this.url, load);
-    this.told = [];
-    await this.#page.evaluate(read, this.url);
-  }
-}
+export const CLIENTS = [
+  {
+    name: "Chromium's `EventSource`",
+    where: "in a page in Chromium",
+    does: { returns: ITSELF, remembers: ITSELF, moves: ITSELF, waits: ITSELF, stops: ITSELF, shows: null },
+    opener() {
+      const page = inBrowser();
+      return async (t, url) => start(t, new PageReader(url, await page()));
+    },
+  },
+  {
+    name: "npm's `eventsource`",
+    where: "with npm's eventsource",
+    does: { returns: ITSELF, remembers: ITSELF, moves: null, waits: ITSELF, stops: ITSELF, shows: null },
+    opener: () => follow,
+  },
+  {
+    name: "Python's `httpx-sse`",
+    where: "with Python's httpx-sse",
+    does: { returns: LOOP, remembers: LOOP, moves: LOOP, waits: LOOP, stops: LOOP, shows: null },
+    opener: () => (t, url) => start(t, new ProgramReader(url, HTTPX_SSE)),
+  },
+  {
+    name: "`curl -N`",
+    where: "with curl",
+    does: { returns: LOOP, remembers: LOOP, moves: LOOP, waits: LOOP, stops: LOOP, shows: ITSELF },
+    opener: () => (t, url) => start(t, new ProgramReader(url, CURL)),
+  },
+  {
+    name: "Rust's `eventsource-client`",
+    where: "with Rust's eventsource-client",
+    does: { returns: ITSELF, remembers: null, moves: null, waits: null, stops: LOOP, shows: ITSELF },
+    opener: () => (t, url) => start(t, new ProgramReader(url, EVENTSOURCE_CLIENT)),
+  },
+];
 
 /** Reads a stream with npm's library until the test `t` ends. */
 export function follow(t, url) {
   return start(t, new LibraryReader(url));
 }
 
-/** The same tests for each client. They are given what opens a stream, to be closed after the test `t`. */
+/** Reads a stream with Rust's `eventsource-client`, and nothing that it does not do. */
+export function followAsItIs(t, url) {
+  return start(t, new ProgramReader(url, EVENTSOURCE_CLIENT, { AS_IT_IS: "1" }));
+}
+
+/** The same tests for each client, all at once. They are given what opens a stream until the test `t` ends. */
 export function forEachReader(tests) {
-  describe("with npm's eventsource", () => {
-    tests(follow);
-  });
-  describe("in a page in Chromium", () => {
-    const page = inBrowser();
-    tests(async (t, url) => start(t, new PageReader(url, await page())));
+  describe("for each client", { concurrency: true }, () => {
+    for (const client of CLIENTS) describe(client.where, { concurrency: false }, () => tests(client.opener(), client));
   });
 }
 
@@ -128,4 +81,8 @@ async function start(t, reader) {
   t.after(() => reader.stop());
   await reader.start();
   return reader;
+}
+
+function beside(path) {
+  return fileURLToPath(new URL(path, import.meta.url));
 }
