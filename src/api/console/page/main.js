@@ -2,6 +2,7 @@
 
 import * as monitor from "./monitor/monitor.js";
 import * as room from "./room/room.js";
+import { prepare } from "./settings.js";
 
 /**
  * Each has `open(section, rest)`, with the element that it fills, and what stands behind its name in the address; it
@@ -15,7 +16,7 @@ const here = document.documentElement.dataset.views.split(" ").filter((name) => 
 let close = () => {};
 
 function show() {
-  const [asked, ...rest] = location.hash.replace(/^#\//, "").split("/").map(decodeURIComponent);
+  const [asked, ...rest] = location.hash.replace(/^#\//, "").split("/").map(decoded);
   const name = here.includes(asked) ? asked : here[0];
   close();
   for (const section of document.querySelectorAll(".view")) section.hidden = section.id !== name;
@@ -27,6 +28,16 @@ function show() {
   close = VIEWS[name].open(document.getElementById(name), rest.join("/"));
 }
 
+/** A part of the address, as it is where it was escaped in another way than ours. */
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
 addEventListener("hashchange", show);
 document.querySelector("[data-docs]").hidden = !here.includes("room");
+prepare(show);
 show();

@@ -1,0 +1,71 @@
+// The console, as a person has it open. Whatever its page complains of fails the test: errors, and what its policy
+// forbids.
+
+import assert from "node:assert/strict";
+
+/** Longer than anything takes here on a busy machine. */
+const DEADLINE = 30_000;
+
+/** The console in pages of this browser (`inBrowser()`), each of them with storage of its own unless `context` is given. */
+export class Console {
+  /** What the page has complained of. A test that expects something takes it away. */
+  complaints = [];
+
+  /** Opens a room, for the test `t`; `prepare(page)` comes before anything is loaded. */
+  static async open(t, browser, url, room, prepare = () => {}) {
+    const one = new Console();
+    one.page = await browser();
+    one.page.setDefaultTimeout(DEADLINE);
+    t.after(() => one.#close());
+    one.page.on("pageerror", (error) => one.complaints.push(error.stack));
+    one.page.on("console", (line) => line.type() === "error" && one.complaints.push(line.text()));
+    await prepare(one.page);
+    await one.page.goto(`${url}/#/room/${room}`);
+    return one;
+  }
+
+  async #close() {
+    await this.page.close();
+    assert.deepEqual(this.complaints, []);
+  }
+
+  /** Waits until the state of the connection is this one. */
+  async is(state) {
+    await this.page.locator(`#room[data-state="${state}"]`).waitFor();
+  }
+
+  /** The row with exactly this text. */
+  row(text) {
+    return this.page.locator("#room li.message").filter({ has: this.page.getByText(text, { exact: true }) });
+  }
+
+  /** The texts of all rows, from the top, without those that have been deleted. */
+  texts() {
+    return this.page.locator("#room li.message:not(.gone) .text").allTextContents();
+  }
+
+  /** The ids of all rows, from the top, null for those that have none yet. */
+  ids() {
+    return this.page.locator("#room li.message:not(.gone)").evaluateAll((rows) => rows.map((row) => row.dataset.id ?? null));
+  }
+
+  /** Waits until these are the texts of all rows. */
+  async shows(texts) {
+    await this.until((wanted) => {
+      const rows = [...document.querySelectorAll("#room li.message:not(.gone) .text")];
+      return rows.map((row) => row.textContent).join("\u0000") === wanted.join("\u0000");
+    }, texts).catch(async (error) => assert.deepEqual(await this.texts(), texts, error.message));
+  }
+
+  /** Waits until this holds in the page. */
+  until(holds, argument) {
+    return this.page.waitForFunction(holds, argument);
+  }
+
+  /** Writes a message, as a person does. */
+  async write(text) {
+    const field = this.page.getByLabel("Message", { exact: true });
+    await field.fill(text);
+    await field.press("Enter");
+  }
+}
