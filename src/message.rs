@@ -25,7 +25,7 @@ pub struct Message {
     /// The text.
     pub content: String,
     /// The name of an attached file; null if there is none.
-    #[oai(nullable, validator(max_length = 50))]
+    #[oai(nullable)]
     pub file: Option<String>,
     /// When the message was written.
     #[serde(with = "crate::timestamp")]

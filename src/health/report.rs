@@ -11,8 +11,9 @@ pub struct Report {
     pub ok: bool,
     /// What is not as it should be.
     pub reasons: Vec<String>,
-    /// The first stage on the way of a change that is not proved to work; null if all are.
-    #[oai(nullable, validator(pattern = "^(postgres|capture|relay|redis|hub)$"))]
+    /// The first stage on the way of a change that is not proved to work (`postgres`, `capture`, `relay`, `redis` or
+    /// `hub`); null if all are.
+    #[oai(nullable)]
     pub stale: Option<String>,
     /// The version of the program.
     pub version: String,
@@ -126,7 +127,6 @@ pub struct ChatPart {
     pub replies: u64,
     /// Whether it answered to the end when this node asked it last: `ok` or `error`; `unknown` where it has not asked
     /// yet. It is never asked just to know.
-    #[oai(validator(pattern = "^(ok|error|unknown)$"))]
     pub upstream: String,
 }
 

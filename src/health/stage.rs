@@ -45,8 +45,9 @@ pub struct Verdict {
     pub ok: bool,
     /// What is not as it should be.
     pub reasons: Vec<String>,
-    /// The first stage on the way of a change that is not proved to work; null if all are.
-    #[oai(nullable, validator(pattern = "^(postgres|capture|relay|redis|hub)$"))]
+    /// The first stage on the way of a change that is not proved to work (`postgres`, `capture`, `relay`, `redis` or
+    /// `hub`); null if all are.
+    #[oai(nullable)]
     pub stale: Option<String>,
 }
 

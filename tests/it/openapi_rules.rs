@@ -4,7 +4,11 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use crate::openapi::{document, operations, printed, resolved};
+use crate::{
+    openapi::{document, operations, printed, resolved},
+    session::opened,
+    support::{World, message},
+};
 
 /// Every object in a value, with the way to it.
 fn objects<'a>(value: &'a Value, way: &str, found: &mut Vec<(String, &'a Map<String, Value>)>) {
@@ -123,6 +127,45 @@ async fn numbers_have_formats_that_every_generator_knows() {
 }
 
 #[tokio::test]
+async fn an_answer_may_be_more_than_it_is_today() {
+    let document = document().await;
+    let shared = schemas_of(&document, "requestBody");
+    for name in schemas_of(&document, "responses").difference(&shared) {
+        for (way, schema) in all(&document["components"]["schemas"][name]) {
+            for bound in ["pattern", "maxLength", "minLength", "maxItems", "maximum"] {
+                assert!(!schema.contains_key(bound), "{name}{way}: older clients would refuse it: {bound}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_form_that_stands_in_many_places_has_a_name() {
+    let document = document().await;
+    let form = "^[A-Za-z0-9_.:@-]{1,64}$";
+    let told: Vec<_> =
+        all(&document).into_iter().filter(|(_, schema)| schema.get("pattern") == Some(&json!(form))).collect();
+    let [(way, _)] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!(way, "/components/schemas/RoomName");
+    let referred = document.to_string().matches("\"#/components/schemas/RoomName\"").count();
+    assert!(referred >= 7, "{referred}");
+    assert_eq!(document["components"]["schemas"]["NewMessage"]["properties"]["room"]["default"], "lobby");
+}
+
+#[tokio::test]
+async fn what_a_header_holds_is_a_text() {
+    let document = document().await;
+    let headers = all(&document).into_iter().filter(|(_, object)| object.get("in") == Some(&json!("header")));
+    let mut found = 0;
+    for (way, parameter) in headers.filter(|(way, _)| way.starts_with("/paths")) {
+        found += 1;
+        assert!(parameter["schema"]["pattern"].is_string(), "{way}: {parameter:?}");
+        assert!(parameter["schema"].get("format").is_none(), "{way}: {parameter:?}");
+    }
+    assert_eq!(found, 2);
+}
+
+#[tokio::test]
 async fn nothing_is_said_twice_of_what_is_referred_to() {
     let document = document().await;
     for (way, object) in all(&document) {
@@ -202,6 +245,26 @@ async fn every_value_has_an_example() {
             check(&way, &object["schema"]);
         }
     }
+}
+
+#[tokio::test]
+async fn a_body_is_taken_as_its_example_has_it() {
+    let (_world, node) = World::with_node().await;
+    let document = document().await;
+    let (message, session) = (node.say(message("one")).await.to_string(), opened(&node).await);
+    let mut taken = 0;
+    for (method, path, operation) in operations(&document) {
+        let Some(body) = operation.get("requestBody") else { continue };
+        let body = &resolved(&document, &body["content"]["application/json"]["schema"])["example"];
+        let id = if path.starts_with("/message") { &message } else { session["id"].as_str().unwrap() };
+        let url = format!("{}{}", node.url, path.replace("{id}", id));
+        let request = node.http.request(method.to_uppercase().parse().unwrap(), url).json(body);
+        let request = request.header("X-Producer-Token", session["producer_token"].as_str().unwrap());
+        let status = request.send().await.unwrap().status();
+        assert!(status.is_success(), "{method} {path}: {status} for {body}");
+        taken += 1;
+    }
+    assert_eq!(taken, 5);
 }
 
 #[tokio::test]

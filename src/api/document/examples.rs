@@ -37,13 +37,13 @@ const TEXTS: [(&str, &str); 42] = [
     ("node", "node-1/7"),
     ("node_id", "node-1/7"),
     ("nodes", "node-1/7"),
-    ("prefix", "lob"),
     ("prev", "1-41"),
     ("producer_token", "a-token-that-nobody-guesses"),
     ("published", "1-42"),
     ("reasons", "hub may be behind the log"),
     ("reread", "/message"),
     ("room", "lobby"),
+    ("RoomName", "lobby"),
     ("stale", "hub"),
     ("stream_url", "/session/0c544734-1888-5ee1-94a9-a8334a166413/stream"),
     ("title", "A field is not valid"),
@@ -70,6 +70,9 @@ pub(super) fn give(document: &mut Value) {
         }
         for (status, answer) in object.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten() {
             illustrate_problem(status, answer);
+        }
+        for (name, schema) in object.get_mut("schemas").and_then(Value::as_object_mut).into_iter().flatten() {
+            illustrate(name, schema);
         }
         if let (Some(Value::String(name)), true) = (object.get("name").cloned(), object.contains_key("in"))
             && let Some(schema) = object.get_mut("schema")
@@ -101,13 +104,22 @@ fn example(name: &str, schema: &Map<String, Value>) -> Option<Value> {
     let text = || TEXTS.iter().find(|(known, _)| *known == name).map(|(_, text)| json!(text));
     match (schema.get("type")?.as_str()?, format) {
         ("boolean", _) => Some(json!(true)),
-        ("integer", _) if name == "status" => Some(json!(422)),
-        ("integer", _) => Some(json!(if name.ends_with("id") { 42 } else { 3 })),
+        ("integer", _) => Some(json!(number(name))),
         ("number", _) => Some(json!(0.25)),
         ("string", Some("uuid")) => Some(json!(UUID)),
         ("string", Some("date-time")) => Some(json!(INSTANT)),
         ("string", _) => text(),
         _ => None,
+    }
+}
+
+fn number(name: &str) -> i64 {
+    match name {
+        "status" => 422,
+        // The first one.
+        "chunk_id" => 0,
+        name if name.ends_with("id") => 42,
+        _ => 3,
     }
 }
 

@@ -7,8 +7,10 @@
 //! Not taken: a document by hand, which parts from the code; settings and patches for each generator, which everybody
 //! would have to find out anew; another framework.
 
+mod bodies;
 mod examples;
 mod headers;
+mod named;
 mod schemas;
 mod shared;
 mod texts;
@@ -58,10 +60,13 @@ fn make_over(document: &mut Value) {
     texts::order_tags(document);
     unions::fold(document);
     schemas::tidy(document);
+    schemas::plain_headers(document);
     schemas::complete_answers(document);
     schemas::close_requests(document);
+    named::name(document);
     headers::complete(document);
     examples::give(document);
+    bodies::give(document);
     shared::share(document);
 }
 

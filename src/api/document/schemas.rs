@@ -60,6 +60,21 @@ fn tidy_reference(schema: &mut Map<String, Value>) {
     }
 }
 
+/// A UUID in a header is a text: clients that know it as a UUID hand it over as one, and their libraries want a text.
+pub(super) fn plain_headers(document: &mut Value) {
+    const UUID: &str = "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$";
+    each(document, &mut |parameter| {
+        let in_header = parameter.get("in").is_some_and(|place| place == "header");
+        let schema = parameter.get_mut("schema").and_then(Value::as_object_mut).filter(|_| in_header);
+        if let Some(schema) = schema
+            && schema.get("format").is_some_and(|format| format == "uuid")
+        {
+            schema.shift_remove("format");
+            schema.insert("pattern".to_owned(), json!(UUID));
+        }
+    });
+}
+
 /// Every field of an answer that may be null is there: the server leaves none of them out. One that may be left out is
 /// not nullable in the code, and its default is nothing that a client would be sent.
 pub(super) fn complete_answers(document: &mut Value) {
@@ -102,7 +117,7 @@ pub(super) fn close_requests(document: &mut Value) {
 }
 
 /// The names of all schemas that this part of operations leads to.
-fn reached(document: &Value, part: &str) -> BTreeSet<String> {
+pub(super) fn reached(document: &Value, part: &str) -> BTreeSet<String> {
     let operations = document["paths"].as_object().into_iter().flat_map(|paths| paths.values());
     let operations = operations.filter_map(Value::as_object).flat_map(|methods| methods.values());
     let mut reached = BTreeSet::new();

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use poem_openapi::{Object, types::Example};
+use poem_openapi::Object;
 use serde::{Deserialize, Serialize};
-use uuid::{Uuid, uuid};
+use uuid::Uuid;
 
 use super::SessionLimits;
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
 
 /// A session that is to be opened.
 #[derive(Deserialize, Object)]
-#[oai(deny_unknown_fields, example)]
+#[oai(deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewSession {
     /// Its id, if you choose it: one that was never used before. Then the call can be repeated.
@@ -29,12 +29,6 @@ pub(super) struct NewSession {
     #[oai(default = "default_room", validator(pattern = "^[A-Za-z0-9_.:@-]{1,64}$"))]
     #[serde(default = "default_room")]
     pub room: String,
-}
-
-impl Example for NewSession {
-    fn example() -> Self {
-        Self { id: None, sender_id: uuid!("0c544734-1888-5ee1-94a9-a8334a166413"), room: default_room() }
-    }
 }
 
 fn default_room() -> String {
@@ -91,7 +85,7 @@ pub(super) fn place(id: Uuid) -> String {
 
 /// What a producer brings.
 #[derive(Deserialize, Object)]
-#[oai(deny_unknown_fields, example)]
+#[oai(deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewChunks {
     /// Chunks, in any order; at most 256, unless the server is set otherwise.
@@ -105,14 +99,6 @@ pub(super) struct NewChunks {
     #[oai(nullable, validator(minimum(value = "0")))]
     #[serde(default)]
     pub token_count: Option<u64>,
-}
-
-impl Example for NewChunks {
-    fn example() -> Self {
-        let chunk = |chunk_id, chunk: &str, is_final| NewChunk { chunk_id, chunk: chunk.to_owned(), is_final };
-        let chunks = vec![chunk(0, "Hello", false), chunk(1, " world", true)];
-        Self { chunks, final_chunk_id: None, token_count: Some(2) }
-    }
 }
 
 /// A chunk.
