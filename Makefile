@@ -11,6 +11,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 
 VENV = target/venv
 CLIENTS = tests/e2e/node_modules/.package-lock.json
+TYPESCRIPT = $(patsubst %,tests/clients/%/node_modules/.package-lock.json,openapi-typescript typescript-fetch)
 RIVAL = benches/rivals/socketio/node_modules/.package-lock.json
 
 DENY_VERSION = 0.20.2
@@ -18,7 +19,7 @@ DENY ?= target/tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 
 ROWCAST = cargo run --locked --profile $(PROFILE) --
 
-.PHONY: help run demo test stress bench fuzz contract e2e deploy-check audit services python browser
+.PHONY: help run demo test stress bench fuzz contract clients e2e deploy-check audit services python node browser java
 
 help: ## Print this list.
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -55,6 +56,10 @@ contract: services $(VENV)/contract ## Check a private node against its OpenAPI 
 	cargo build --locked
 	tests/contract/run.sh $${CARGO_TARGET_DIR:-target}/debug/rowcast $(VENV)/bin/schemathesis
 
+clients: services java $(VENV)/clients $(TYPESCRIPT) ## Generate clients from a private node's OpenAPI document, and run a program with each.
+	cargo build --locked
+	PATH=$(abspath $(VENV)/bin):$$PATH tests/clients/run.sh $${CARGO_TARGET_DIR:-target}/debug/rowcast
+
 e2e: services $(CLIENTS) ## Talk to private nodes with npm's `eventsource` and `socket.io-client`, and with pages in Chromium.
 	cargo build --locked
 	tests/e2e/run.sh $${CARGO_TARGET_DIR:-target}/debug/rowcast
@@ -77,14 +82,19 @@ target/tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny:
 
 # Python's programs are for these checks only, each at the version that they were written with.
 $(VENV)/contract: TOOLS = schemathesis==4.32.5
+$(VENV)/clients: TOOLS = openapi-generator-cli==7.26.0
 $(VENV)/deploy: TOOLS = kubernetes-validate==1.37.0
-$(VENV)/contract $(VENV)/deploy: Makefile | python
+$(VENV)/contract $(VENV)/clients $(VENV)/deploy: Makefile | python
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet $(TOOLS)
 	touch $@
 
 $(CLIENTS): tests/e2e/package-lock.json | browser
 	npm ci --prefix tests/e2e --ignore-scripts --no-audit --no-fund
+	touch $@
+
+$(TYPESCRIPT): tests/clients/%/node_modules/.package-lock.json: tests/clients/%/package-lock.json | node
+	npm ci --prefix tests/clients/$* --ignore-scripts --no-audit --no-fund
 	touch $@
 
 # Without it the benchmark does without socket.io, and says so.
@@ -104,11 +114,20 @@ python:
 	python3 -c 'import ensurepip' 2>/dev/null || missing=python3-venv; \
 	$(INSTALL)
 
-browser:
+node:
 	@set -e; missing=; \
 	command -v node >/dev/null || missing=nodejs; \
 	command -v npm >/dev/null || missing="$$missing npm"; \
-	command -v chromium >/dev/null || missing="$$missing chromium"; \
+	$(INSTALL)
+
+browser: node
+	@set -e; missing=; \
+	command -v chromium >/dev/null || missing=chromium; \
+	$(INSTALL)
+
+java:
+	@set -e; missing=; \
+	command -v javac >/dev/null || missing=default-jdk-headless; \
 	$(INSTALL)
 
 # Installs with apt-get what the variable `missing` of the shell names.
