@@ -11,6 +11,7 @@ import type { components, paths } from "./api.js";
 type Message = components["schemas"]["Message"];
 type MessagePage = components["schemas"]["MessagePage"];
 type Problem = components["schemas"]["Problem"];
+type Room = components["schemas"]["Room"];
 type StreamEvent = components["schemas"]["StreamEvent"];
 
 const client = createClient<paths>({ baseUrl: process.argv[2] });
@@ -114,4 +115,4 @@ const { error: unnamed } = await client.POST("/message", { body: { room: "no roo
 assert.deepEqual(unnamed?.errors?.map(({ field }) => field), ["room"]);
 
 const { rooms } = good(await client.GET("/room", { params: { query: { prefix: room } } }));
-assert.deepEqual(rooms, [{ room, messages: 99, last_message: written.at(-1) }]);
+assert.deepEqual(rooms, [{ room, messages: 99, last_message: written[99]! } satisfies Room]);

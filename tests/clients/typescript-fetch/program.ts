@@ -15,6 +15,7 @@ import {
   type Message,
   type MessagePage,
   type Problem,
+  type Room,
   type StreamEvent,
 } from "./rowcast/index.js";
 
@@ -116,4 +117,4 @@ const unnamed = await refused(messages.postMessage({ newMessage: { room: "no roo
 assert.deepEqual(unnamed.errors?.map(({ field }) => field), ["room"]);
 
 const { rooms } = await new RoomApi(configuration).listRooms({ prefix: room });
-assert.deepEqual(rooms, [{ room, messages: 99, lastMessage: written.at(-1) }]);
+assert.deepEqual(rooms, [{ room, messages: 99, lastMessage: written[99]! } satisfies Room]);
