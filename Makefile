@@ -11,6 +11,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 
 VENV = target/venv
 CLIENTS = tests/e2e/node_modules/.package-lock.json
+LINT = tests/contract/node_modules/.package-lock.json
 RIVAL = benches/rivals/socketio/node_modules/.package-lock.json
 
 DENY_VERSION = 0.20.2
@@ -18,7 +19,7 @@ DENY ?= target/tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 
 ROWCAST = cargo run --locked --profile $(PROFILE) --
 
-.PHONY: help run demo test stress bench fuzz contract e2e deploy-check audit services python browser
+.PHONY: help run demo test stress bench fuzz contract e2e deploy-check audit services python node browser
 
 help: ## Print this list.
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -51,8 +52,9 @@ fuzz: ## Fuzz each parser for SECONDS (60) each; needs a nightly toolchain and c
 	  cargo +nightly fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- -max_total_time=$(SECONDS); \
 	done
 
-contract: services $(VENV)/contract ## Check a private node against its OpenAPI document, with Schemathesis.
+contract: services $(VENV)/contract $(LINT) ## Check the OpenAPI document, and a private node against it, with Schemathesis.
 	cargo build --locked
+	tests/contract/lint.sh $${CARGO_TARGET_DIR:-target}/debug/rowcast $(VENV)/bin/openapi-spec-validator $(LINT:.package-lock.json=.bin/spectral)
 	tests/contract/run.sh $${CARGO_TARGET_DIR:-target}/debug/rowcast $(VENV)/bin/schemathesis
 
 e2e: services $(CLIENTS) ## Talk to private nodes with npm's `eventsource` and `socket.io-client`, and with pages in Chromium.
@@ -76,7 +78,7 @@ target/tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny:
 	cargo install --locked --debug --root target/tools/cargo-deny-$(DENY_VERSION) --version $(DENY_VERSION) cargo-deny
 
 # Python's programs are for these checks only, each at the version that they were written with.
-$(VENV)/contract: TOOLS = schemathesis==4.32.5
+$(VENV)/contract: TOOLS = schemathesis==4.32.5 openapi-spec-validator==0.9.0
 $(VENV)/deploy: TOOLS = kubernetes-validate==1.37.0
 $(VENV)/contract $(VENV)/deploy: Makefile | python
 	python3 -m venv $(VENV)
@@ -85,6 +87,10 @@ $(VENV)/contract $(VENV)/deploy: Makefile | python
 
 $(CLIENTS): tests/e2e/package-lock.json | browser
 	npm ci --prefix tests/e2e --ignore-scripts --no-audit --no-fund
+	touch $@
+
+$(LINT): tests/contract/package-lock.json | node
+	npm ci --prefix tests/contract --ignore-scripts --no-audit --no-fund
 	touch $@
 
 # Without it the benchmark does without socket.io, and says so.
@@ -102,6 +108,12 @@ services: ## Install with apt-get what is missing: the server programs of Postgr
 python:
 	@set -e; missing=; \
 	python3 -c 'import ensurepip' 2>/dev/null || missing=python3-venv; \
+	$(INSTALL)
+
+node:
+	@set -e; missing=; \
+	command -v node >/dev/null || missing=nodejs; \
+	command -v npm >/dev/null || missing="$$missing npm"; \
 	$(INSTALL)
 
 browser:
