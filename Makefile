@@ -12,6 +12,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 VENV = target/venv
 CLIENTS = tests/e2e/node_modules/.package-lock.json
 TYPESCRIPT = $(patsubst %,tests/clients/%/node_modules/.package-lock.json,openapi-typescript typescript-fetch)
+LINT = tests/contract/node_modules/.package-lock.json
 RIVAL = benches/rivals/socketio/node_modules/.package-lock.json
 
 DENY_VERSION = 0.20.2
@@ -52,8 +53,9 @@ fuzz: ## Fuzz each parser for SECONDS (60) each; needs a nightly toolchain and c
 	  cargo +nightly fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- -max_total_time=$(SECONDS); \
 	done
 
-contract: services $(VENV)/contract ## Check a private node against its OpenAPI document, with Schemathesis.
+contract: services $(VENV)/contract $(LINT) ## Check the OpenAPI document, and a private node against it, with Schemathesis.
 	cargo build --locked
+	tests/contract/lint.sh $${CARGO_TARGET_DIR:-target}/debug/rowcast $(VENV)/bin/openapi-spec-validator $(LINT:.package-lock.json=.bin/spectral)
 	tests/contract/run.sh $${CARGO_TARGET_DIR:-target}/debug/rowcast $(VENV)/bin/schemathesis
 
 clients: services java $(VENV)/clients $(TYPESCRIPT) ## Generate clients from a private node's OpenAPI document, and run a program with each.
@@ -81,7 +83,7 @@ target/tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny:
 	cargo install --locked --debug --root target/tools/cargo-deny-$(DENY_VERSION) --version $(DENY_VERSION) cargo-deny
 
 # Python's programs are for these checks only, each at the version that they were written with.
-$(VENV)/contract: TOOLS = schemathesis==4.32.5
+$(VENV)/contract: TOOLS = schemathesis==4.32.5 openapi-spec-validator==0.9.0
 $(VENV)/clients: TOOLS = openapi-generator-cli==7.26.0
 $(VENV)/deploy: TOOLS = kubernetes-validate==1.37.0
 $(VENV)/contract $(VENV)/clients $(VENV)/deploy: Makefile | python
@@ -93,8 +95,8 @@ $(CLIENTS): tests/e2e/package-lock.json | browser
 	npm ci --prefix tests/e2e --ignore-scripts --no-audit --no-fund
 	touch $@
 
-$(TYPESCRIPT): tests/clients/%/node_modules/.package-lock.json: tests/clients/%/package-lock.json | node
-	npm ci --prefix tests/clients/$* --ignore-scripts --no-audit --no-fund
+$(LINT) $(TYPESCRIPT): %/node_modules/.package-lock.json: %/package-lock.json | node
+	npm ci --prefix $* --ignore-scripts --no-audit --no-fund
 	touch $@
 
 # Without it the benchmark does without socket.io, and says so.

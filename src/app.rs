@@ -79,6 +79,7 @@ impl Node {
             rooms: settings.streams.max_rooms,
             body_timeout: settings.edge.body_timeout,
             apart: settings.http.admin_port.is_some(),
+            console: settings.http.console,
             once: Once::new(self.store.clone(), self.line.clone(), settings.limits.idempotency_keep),
             streams: Streams::new(settings.limits.max_streams_per_user),
             gate: api::Gate {
@@ -141,7 +142,7 @@ pub async fn run(
         tasks.spawn(feed.clone().run_until_cancelled_owned(async move { sockets.run().await }));
     }
     if let Some(listener) = listeners.admin {
-        let admin = edge::serve_few(listener, api::admin(&health));
+        let admin = edge::serve_few(listener, api::admin(&health, settings.http.console));
         tasks.spawn(feed.clone().run_until_cancelled_owned(admin));
     }
     stop.run_until_cancelled(health.caught_up()).await;

@@ -75,7 +75,7 @@ impl<'de> Deserialize<'de> for EventId {
 /// What happened to the row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Enum)]
 #[serde(rename_all = "UPPERCASE")]
-#[oai(rename_all = "UPPERCASE")]
+#[oai(rename = "ChangeOperation", rename_all = "UPPERCASE")]
 pub enum Operation {
     /// The row is new.
     Insert,

@@ -14,8 +14,15 @@ use serde_json::Value;
 use super::problem::ApiError;
 
 /// Paths that are not in the document, which [`super::routes`] adds.
-const PAGES: [(&str, &str); 4] =
-    [("/docs", "GET"), ("/openapi.json", "GET"), ("/openapi.yaml", "GET"), ("/socket.io/", "GET, POST")];
+const PAGES: [(&str, &str); 7] = [
+    ("/", "GET"),
+    ("/console/{file}", "GET"),
+    ("/console/{folder}/{file}", "GET"),
+    ("/docs", "GET"),
+    ("/openapi.json", "GET"),
+    ("/openapi.yaml", "GET"),
+    ("/socket.io/", "GET, POST"),
+];
 
 /// The methods of each path.
 pub(super) struct Allow {

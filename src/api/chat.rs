@@ -153,12 +153,12 @@ pub(super) struct ChatApi {
 
 #[OpenApi(tag = "Tag::Chat")]
 impl ChatApi {
-    /// Say something to the model. Both what is said and the reply become messages.
+    /// Say something to the model
     ///
-    /// The reply is a session, whose owner is the caller. With `Accept: text/event-stream` the answer is the stream of
+    /// Both what is said and the reply become messages. The reply is a session, whose owner is the caller. With `Accept: text/event-stream` the answer is the stream of
     /// that session; who loses it goes on at `/session/{id}/stream`. Who stops reading stops nothing: only `DELETE
     /// /session/{id}` does.
-    #[oai(path = "/chat", method = "post", operation_id = "chat")]
+    #[oai(path = "/chat", method = "post", operation_id = "postChat")]
     async fn chat(
         &self,
         request: &Request,

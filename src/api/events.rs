@@ -11,11 +11,11 @@ use crate::{change::Operation, frame::ResetReason};
 
 /// The `data:` of an event.
 #[derive(Debug, Union)]
-#[oai(discriminator_name = "type")]
+#[oai(discriminator_name = "type", one_of = true)]
 pub enum StreamEvent {
     /// The stream is attached.
     #[oai(mapping = "connected")]
-    Connected(Connected),
+    Connected(ConnectedEvent),
     /// A message was written.
     #[oai(mapping = "new_message")]
     NewMessage(NewMessageEvent),
@@ -30,7 +30,7 @@ pub enum StreamEvent {
     Truncated(TruncatedEvent),
     /// What came in between cannot be told.
     #[oai(mapping = "reset")]
-    Reset(Reset),
+    Reset(ResetEvent),
     /// Who is in a room: first, and whenever single changes cannot be told.
     #[oai(mapping = "presence")]
     Presence(PresenceEvent),
@@ -42,12 +42,12 @@ pub enum StreamEvent {
     UserLeft(UserLeftEvent),
     /// The stream ends: the server goes away, or the token has expired.
     #[oai(mapping = "bye")]
-    Bye(Bye),
+    Bye(ByeEvent),
 }
 
 /// From here on nothing is missed.
 #[derive(Debug, Object)]
-pub struct Connected {
+pub struct ConnectedEvent {
     /// For people.
     pub message: String,
     /// Where the stream begins: the first change is the one after it.
@@ -60,33 +60,33 @@ pub struct Connected {
 #[derive(Debug, Object)]
 pub struct NewMessageEvent {
     /// The message as it was written.
-    pub data: ChangeData,
+    pub data: MessageChange,
 }
 
 /// A message was changed.
 #[derive(Debug, Object)]
 pub struct UpdatedMessageEvent {
     /// The message as it was then.
-    pub data: ChangeData,
+    pub data: MessageChange,
 }
 
 /// A message was deleted.
 #[derive(Debug, Object)]
 pub struct DeletedMessageEvent {
     /// The message as it was before.
-    pub data: ChangeData,
+    pub data: MessageChange,
 }
 
 /// All messages were deleted at once.
 #[derive(Debug, Object)]
 pub struct TruncatedEvent {
     /// What is known of it.
-    pub data: TruncateData,
+    pub data: Truncation,
 }
 
 /// A change of one message.
 #[derive(Debug, Object)]
-pub struct ChangeData {
+pub struct MessageChange {
     /// What happened.
     pub operation: Operation,
     /// The number of the message.
@@ -124,9 +124,9 @@ pub struct ChangeData {
 
 /// All messages were deleted at once.
 #[derive(Debug, Object)]
-pub struct TruncateData {
+pub struct Truncation {
     /// What happened.
-    pub operation: TruncateOperation,
+    pub operation: TruncationOperation,
     /// The place of the change in the feed, like `1-42`; also the `id:` of the event.
     pub event_id: String,
     /// The place of the change before it on the same Redis channel; null for the first.
@@ -141,14 +141,14 @@ pub struct TruncateData {
 /// The operation of a truncation.
 #[derive(Debug, Enum)]
 #[oai(rename_all = "UPPERCASE")]
-pub enum TruncateOperation {
+pub enum TruncationOperation {
     /// All rows are gone.
     Truncate,
 }
 
 /// Read the messages anew; the stream goes on from `head`.
 #[derive(Debug, Object)]
-pub struct Reset {
+pub struct ResetEvent {
     /// Why.
     pub reason: ResetReason,
     /// Where the stream goes on.
@@ -161,7 +161,7 @@ pub struct Reset {
 #[derive(Debug, Object)]
 pub struct PresenceEvent {
     /// Who is there: in the place of all that was told of the room before.
-    pub data: PresenceData,
+    pub data: RoomPresence,
 }
 
 /// A user has come into a room.
@@ -180,7 +180,7 @@ pub struct UserLeftEvent {
 
 /// Who is in a room.
 #[derive(Debug, Object)]
-pub struct PresenceData {
+pub struct RoomPresence {
     /// The room.
     pub room: String,
     /// How many users are there.
@@ -203,7 +203,7 @@ pub struct PresenceChange {
 
 /// Come back, with a new token if the old one has expired: the stream goes on from the last id.
 #[derive(Debug, Object)]
-pub struct Bye {
+pub struct ByeEvent {
     /// For people.
     pub message: String,
 }

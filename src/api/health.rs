@@ -43,7 +43,9 @@ enum Reported {
 
 #[OpenApi(tag = "Tag::Health")]
 impl ReportApi {
-    /// Every part of the node, with its age and counts.
+    /// Get the report of the node
+    ///
+    /// Every part of it, with its age and counts.
     #[oai(path = "/health", method = "get", operation_id = "getHealth")]
     async fn report(&self) -> Reported {
         Reported::Report(Wire(self.health.report().await))
@@ -52,15 +54,17 @@ impl ReportApi {
 
 #[OpenApi(prefix_path = "/health", tag = "Tag::Health")]
 impl HealthApi {
-    /// Whether the process answers; says nothing of what it depends on.
+    /// Ask whether the process answers
+    ///
+    /// It says nothing of what the process depends on.
     #[oai(path = "/live", method = "get", operation_id = "getLiveness")]
     async fn live(&self) -> Live {
         Live::Live(Wire(Verdict::well()))
     }
 
-    /// Whether the node may take traffic: whether changes are proved to come through, stage by stage.
+    /// Ask whether the node may take traffic
     ///
-    /// `stale` names the first stage that is not proved to work: `postgres` (does not answer), `capture` (a trigger is
+    /// It may if changes are proved to come through, stage by stage. `stale` names the first stage that is not proved to work: `postgres` (does not answer), `capture` (a trigger is
     /// missing or disabled), `relay` (nobody leads), `redis` (brings no canary: the log serves, so the node stays
     /// ready) or `hub` (may lack what the log has). A node that shuts down is not ready, whatever `stale` says.
     #[oai(path = "/ready", method = "get", operation_id = "getReadiness")]

@@ -102,7 +102,10 @@ pub(super) struct MessageApi {
 
 #[OpenApi(tag = "Tag::Message")]
 impl MessageApi {
-    /// Read messages, newest first, a page at a time.
+    /// List messages
+    ///
+    /// Newest first, a page at a time: `next_cursor` of a page leads to the next. To go on live, give the page's
+    /// `Feed-Position` to `/stream`.
     #[oai(path = "/message", method = "get", operation_id = "listMessages")]
     async fn list(
         &self,
@@ -130,7 +133,10 @@ impl MessageApi {
         Ok(Listed::Page(Wire(page.into()), position))
     }
 
-    /// Write a message.
+    /// Post a message
+    ///
+    /// It is in the answer as it was written, and every stream of its room tells of it. With an `Idempotency-Key` the call
+    /// can be repeated.
     #[oai(path = "/message", method = "post", operation_id = "postMessage")]
     async fn post(
         &self,
@@ -150,21 +156,27 @@ impl MessageApi {
         Ok(Posted::Created(Wire(message), location, was_there.then_some(true)))
     }
 
-    /// Read one message.
+    /// Get a message
+    ///
+    /// One that the caller may not read is not there.
     #[oai(path = "/message/:id", method = "get", operation_id = "getMessage")]
     async fn get(
         &self,
         caller: Caller,
+        /// The number of the message.
         id: Path<i64>,
     ) -> Result<One, Failed<{ CALLER | INVALID | NOT_FOUND | UNAVAILABLE }>> {
         Ok(One::Message(Wire(self.readable(&caller, id.0).await?)))
     }
 
-    /// Change a message's text or file.
+    /// Change a message
+    ///
+    /// Its text, its file or both; what is left out stays as it is.
     #[oai(path = "/message/:id", method = "patch", operation_id = "patchMessage")]
     async fn patch(
         &self,
         caller: Caller,
+        /// The number of the message.
         id: Path<i64>,
         patch: Wire<MessagePatch>,
     ) -> Result<One, Failed<{ BODY | CALLER | NOT_FOUND | UNAVAILABLE }>> {
@@ -175,11 +187,14 @@ impl MessageApi {
         Ok(One::Message(Wire(message)))
     }
 
-    /// Delete a message.
+    /// Delete a message
+    ///
+    /// For good: every stream of its room tells of it.
     #[oai(path = "/message/:id", method = "delete", operation_id = "deleteMessage")]
     async fn delete(
         &self,
         caller: Caller,
+        /// The number of the message.
         id: Path<i64>,
     ) -> Result<Deleted, Failed<{ CALLER | INVALID | NOT_FOUND | UNAVAILABLE }>> {
         let store = &self.store;

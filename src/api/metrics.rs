@@ -20,6 +20,8 @@ enum Figures {
 
 #[OpenApi(tag = "Tag::Health")]
 impl MetricsApi {
+    /// Get metrics
+    ///
     /// The node's figures, for Prometheus. They hold nothing of rooms, users or messages.
     #[oai(path = "/metrics", method = "get", operation_id = "getMetrics")]
     async fn metrics(&self) -> Figures {

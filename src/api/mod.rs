@@ -7,7 +7,9 @@ mod caller;
 mod carriers;
 mod chat;
 mod client;
+mod console;
 mod docs;
+mod document;
 mod events;
 mod failed;
 mod front;
@@ -27,16 +29,19 @@ mod wire;
 use std::{sync::Arc, time::Duration};
 
 use poem::{Endpoint, EndpointExt, Response, Route, endpoint::BoxEndpoint};
-use poem_openapi::{OpenApi, OpenApiService, Tags};
+use poem_openapi::{ContactObject, LicenseObject, OpenApi, OpenApiService, ServerObject, Tags};
 
 pub use caller::Gate;
 pub use carriers::{COOKIE, Carriers};
 pub use client::{Proxies, ProxyHeader};
+use console::{Console, Place};
 pub use events::StreamEvent;
 pub use front::{Options as FrontOptions, Origins};
 pub use problem::{FieldError, Problem};
 pub use session::{Refusal, SessionEvent, SessionLimits};
 pub use socketio::{Options as SocketIoOptions, SocketIo};
+
+use document::Document;
 
 use crate::{
     chat::Chat, health::Health, hub::Hub, idempotency::Once, limit::Streams, message::Limits, presence::Presence,
@@ -78,6 +83,8 @@ pub struct Parts {
     pub gate: Gate,
     /// Whether metrics and the report are served elsewhere (see [`admin`]).
     pub apart: bool,
+    /// Whether the console is served, at `/`.
+    pub console: bool,
     /// What every answer is dressed in.
     pub front: FrontOptions,
 }
@@ -109,8 +116,8 @@ enum Tag {
 type Outer = (
     message::MessageApi,
     room::RoomApi,
-    stream::StreamApi,
     presence::PresenceApi,
+    stream::StreamApi,
     session::SessionApi,
     chat::ChatApi,
     health::HealthApi,
@@ -127,7 +134,7 @@ fn outer(parts: &Parts) -> Outer {
     let session = session::SessionApi { sessions, limits: session_limits, streams: streams.clone() };
     let chat = chat::ChatApi { chat, session: session.clone(), limits, turns };
     let stream = stream::StreamApi { hub, rooms, streams, presence: presence.clone() };
-    (message, room, stream, presence::PresenceApi { presence }, session, chat, health::HealthApi { health })
+    (message, room, presence::PresenceApi { presence }, stream, session, chat, health::HealthApi { health })
 }
 
 fn inner(health: &Health) -> Inner {
@@ -136,18 +143,16 @@ fn inner(health: &Health) -> Inner {
 
 fn service<T: OpenApi>(apis: T) -> OpenApiService<T, ()> {
     OpenApiService::new(apis, "Rowcast", env!("CARGO_PKG_VERSION"))
-        .description(
-            "Messages are rows of a Postgres table; every change of them is streamed to every subscriber, once, in \
-             order.",
-        )
-        .server("/")
-        .license(poem_openapi::LicenseObject::new("MIT"))
+        .description(document::ABOUT)
+        .server(ServerObject::new("/").description("This server."))
+        .contact(ContactObject::new().name("Whoever runs this server"))
+        .license(LicenseObject::new("MIT").url("https://opensource.org/license/mit"))
 }
 
 /// The document, as JSON and as YAML.
 pub fn document(parts: Parts) -> (String, String) {
-    let service = service((outer(&parts), inner(&parts.health)));
-    (service.spec(), service.spec_yaml())
+    let Document { json, yaml } = Document::of(&service((outer(&parts), inner(&parts.health))));
+    (json, yaml)
 }
 
 /// All routes.
@@ -159,11 +164,14 @@ pub fn routes(parts: Parts, sockets: Option<&SocketIo>) -> BoxEndpoint<'static, 
 }
 
 /// The routes of a listener for those who look after the node.
-pub fn admin(health: &Health) -> impl Endpoint + use<> {
+pub fn admin(health: &Health, console: bool) -> impl Endpoint + use<> {
     let service = service((health::HealthApi { health: health.clone() }, inner(health)));
-    let allow = Arc::new(allow::Allow::of(&service.spec()));
+    let allow = Arc::new(allow::Allow::of(&Document::of(&service).json));
+    let place = Place { cookie: COOKIE, rooms: false, figures: true };
+    let console = console.then(|| Arc::new(Console::new(place)));
     Route::new()
         .nest("/", service)
+        .around(move |endpoint, request| Console::call(console.clone(), endpoint, request))
         .around(move |endpoint, request| allow::call(endpoint, request, Arc::clone(&allow)))
         .catch_all_error(problem::catch)
 }
@@ -175,8 +183,12 @@ fn routes_of<T: OpenApi + 'static>(
 ) -> impl Endpoint<Output = Response> + use<T> {
     let limit = wire::BodyLimit::new(&parts.limits, &parts.session_limits, parts.body_timeout);
     let (gate, front, sessions) = (parts.gate, parts.front, parts.sessions);
+    let place = Place { cookie: &gate.carriers.cookie, rooms: true, figures: !parts.apart };
+    let console = parts.console.then(|| Arc::new(Console::new(place)));
     let limiter = gate.limiter.clone();
-    let (docs, json, yaml) = (docs::page(service.swagger_ui_html()), service.spec(), service.spec_yaml());
+    let Document { json, yaml } = Document::of(&service);
+    // The framework's page has the framework's document inside.
+    let docs = docs::page(service.swagger_ui_html().replace(&service.spec(), &json));
     let allow = Arc::new(allow::Allow::of(&json));
     let routes = Arc::clone(&allow);
     let mut endpoint = Route::new()
@@ -188,6 +200,7 @@ fn routes_of<T: OpenApi + 'static>(
         endpoint = endpoint.at("/socket.io/", sockets.endpoint()).at("/socket.io", sockets.endpoint());
     }
     let endpoint = endpoint
+        .around(move |endpoint, request| Console::call(console.clone(), endpoint, request))
         .around(move |endpoint, request| allow::call(endpoint, request, Arc::clone(&routes)))
         .catch_all_error(problem::catch)
         .around(move |endpoint, request| budget::tell(endpoint, request, limiter.clone()));

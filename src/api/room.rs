@@ -67,9 +67,9 @@ pub(super) struct RoomApi {
 
 #[OpenApi(tag = "Tag::Room")]
 impl RoomApi {
-    /// Read the rooms that hold messages, each with their number and the last of them, a page at a time.
+    /// List rooms
     ///
-    /// They come in the order of their names (of the bytes: `B` before `a`), so that what is written meanwhile moves none
+    /// Those that hold messages, each with their number and the last of them, a page at a time. They come in the order of their names (of the bytes: `B` before `a`), so that what is written meanwhile moves none
     /// of them to another page. Of all rooms there are only those that the token allows to read.
     #[oai(path = "/room", method = "get", operation_id = "listRooms")]
     async fn list(

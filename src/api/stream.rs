@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use poem::{IntoResponse, Request, Response, http::header};
 use poem_openapi::{
     ApiResponse, OpenApi,
-    param::{Header, Query},
+    param::Query,
     payload::Payload,
     registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchemaRef, Registry},
     types::Type,
@@ -106,9 +106,14 @@ pub(super) struct StreamApi {
 
 #[OpenApi(tag = "Tag::Stream")]
 impl StreamApi {
-    /// Follow the changes of messages, live, from now or from where you left off.
+    /// Stream changes of messages
+    ///
+    /// Server-sent events, live, from now or from where you left off. Of each change there is one event, in order, on
+    /// whatever node; what cannot be told is a `reset`: then read the messages anew. With `presence=true` there is also
+    /// who is in the rooms.
+    ///
+    /// The header `Last-Event-ID` is not among the parameters, since generated code would have two of one name.
     #[oai(path = "/stream", method = "get", operation_id = "streamMessages")]
-    #[expect(clippy::too_many_arguments, reason = "each parameter of the call is one of the function")]
     async fn stream(
         &self,
         request: &Request,
@@ -117,11 +122,9 @@ impl StreamApi {
         /// them.
         #[oai(default)]
         room: Query<Vec<String>>,
-        /// The last event that was seen, like `1-42`, or a `Feed-Position`; what came after it is sent first.
+        /// The last event that was seen, like `1-42`, or a `Feed-Position`; what came after it is sent first. A header
+        /// `Last-Event-ID`, as browsers send it when they reconnect, wins.
         last_event_id: Query<Option<String>>,
-        /// The same, as browsers send it when they reconnect; it wins.
-        #[oai(name = "Last-Event-ID")]
-        last_event_id_header: Header<Option<String>>,
         /// Whether to tell who is in these rooms, and who comes and goes; `room` must name them.
         #[oai(default)]
         presence: Query<bool>,
@@ -129,7 +132,6 @@ impl StreamApi {
         /// Who says nothing is told, but is not there.
         user_id: Query<Option<Uuid>>,
     ) -> Result<EventStream, Failed<{ CALLER | INVALID }>> {
-        let _ = last_event_id_header.0;
         let from = position(request, last_event_id.0)?;
         let (user, until) = (&caller.principal, caller.principal.until);
         let rooms = self.named(user, room.0)?;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use bytesize::ByteSize;
-use clap::Args;
+use clap::{ArgAction, Args};
 
 use super::values::{bytes, size};
 use crate::message::Limits;
@@ -27,6 +27,10 @@ pub struct HttpSettings {
     /// The address to listen on there: this machine alone, since nobody is asked for a token
     #[arg(long, env, default_value = "127.0.0.1")]
     pub admin_host: IpAddr,
+
+    /// Whether the console is served, at `/`: a page to follow rooms, and to see how the cluster is
+    #[arg(long, env, default_value_t = true, action = ArgAction::Set)]
+    pub console: bool,
 
     /// The longest content of a message: large enough for any text a person reads
     #[arg(long, env, default_value = "1MiB", value_parser = bytes)]

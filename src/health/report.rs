@@ -5,6 +5,7 @@ use serde::Serialize;
 
 /// Every part of the node.
 #[derive(Debug, Clone, Serialize, Object)]
+#[oai(rename = "HealthReport")]
 pub struct Report {
     /// Whether the node may take traffic.
     pub ok: bool,
@@ -42,6 +43,7 @@ pub struct Report {
 
 /// The database.
 #[derive(Debug, Clone, Serialize, Object)]
+#[oai(rename = "PostgresHealth")]
 pub struct PostgresPart {
     /// Whether it answers.
     pub ok: bool,
@@ -60,6 +62,7 @@ pub struct PostgresPart {
 
 /// The connections of a pool.
 #[derive(Debug, Clone, Serialize, Object)]
+#[oai(rename = "PoolHealth")]
 pub struct PoolPart {
     /// Open, and free.
     pub idle: u64,
@@ -71,6 +74,7 @@ pub struct PoolPart {
 
 /// Replies that are still being written.
 #[derive(Debug, Clone, Serialize, Object)]
+#[oai(rename = "SessionsHealth")]
 pub struct SessionsPart {
     /// What this node is called where a session's readers are counted.
     pub node: String,
@@ -86,6 +90,7 @@ pub struct SessionsPart {
 
 /// Who is in which room.
 #[derive(Debug, Clone, Serialize, Object)]
+#[oai(rename = "PresenceHealth")]
 pub struct PresencePart {
     /// Connections of this node that are in a room, each once for each room.
     pub here: u64,
@@ -99,6 +104,7 @@ pub struct PresencePart {
 
 /// Sockets (Socket.IO) of this node.
 #[derive(Debug, Clone, Serialize, Object)]
+#[oai(rename = "SocketsHealth")]
 pub struct SocketsPart {
     /// All there are, those not yet connected among them.
     pub open: i64,
@@ -110,6 +116,7 @@ pub struct SocketsPart {
 
 /// The model that replies.
 #[derive(Debug, Clone, Serialize, Object)]
+#[oai(rename = "ChatHealth")]
 pub struct ChatPart {
     /// How it is spoken to.
     pub dialect: String,
@@ -125,6 +132,7 @@ pub struct ChatPart {
 
 /// The process. What its system does not tell is null.
 #[derive(Debug, Clone, Serialize, Object)]
+#[oai(rename = "ProcessHealth")]
 pub struct ProcessPart {
     /// Memory that is in use, in bytes.
     #[oai(nullable)]
@@ -141,6 +149,7 @@ pub struct ProcessPart {
 
 /// What the log holds.
 #[derive(Debug, Clone, Serialize, Object)]
+#[oai(rename = "LogHealth")]
 pub struct LogPart {
     /// Positions up to this one were let go of.
     pub floor: i64,
@@ -155,6 +164,7 @@ pub struct LogPart {
 
 /// The bus over Redis.
 #[derive(Debug, Clone, Serialize, Object)]
+#[oai(rename = "BusHealth")]
 pub struct BusPart {
     /// Whether changes come over it; if not, they are read from the log.
     pub up: bool,
@@ -168,6 +178,7 @@ pub struct BusPart {
 
 /// The node's end of the feed.
 #[derive(Debug, Clone, Serialize, Object)]
+#[oai(rename = "HubHealth")]
 pub struct HubPart {
     /// The last position that its subscribers can have.
     pub head: String,
@@ -193,6 +204,7 @@ pub struct HubPart {
 
 /// The relay: the leader's, and this node's.
 #[derive(Debug, Clone, Serialize, Object)]
+#[oai(rename = "RelayHealth")]
 pub struct RelayPart {
     /// The node that leads the cluster, or led it last; null if nobody ever did.
     #[oai(nullable)]

@@ -39,6 +39,7 @@ enum Stage {
 
 /// Whether something is well.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Object)]
+#[oai(rename = "HealthVerdict")]
 pub struct Verdict {
     /// Well enough.
     pub ok: bool,

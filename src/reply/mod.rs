@@ -27,7 +27,7 @@ pub fn head(count: u64) -> i64 {
 /// is a message; then for good `completed`, `failed` or `cancelled`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Enum)]
 #[serde(rename_all = "snake_case")]
-#[oai(rename_all = "snake_case")]
+#[oai(rename = "SessionState", rename_all = "snake_case")]
 pub enum State {
     /// Nothing has come yet.
     Created,
@@ -65,7 +65,7 @@ impl State {
 /// (`node_shutdown`), there was no text (`empty`), or nothing is known of it any more (`expired`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Enum)]
 #[serde(rename_all = "snake_case")]
-#[oai(rename_all = "snake_case")]
+#[oai(rename = "FailureReason", rename_all = "snake_case")]
 pub enum Reason {
     /// Nothing was heard of its producer for too long.
     ProducerTimeout,

@@ -75,10 +75,10 @@ async fn what_may_be_null_is_documented_to_be() {
         ("NewMessage", "file"),
         ("MessagePatch", "file"),
         ("MessagePage", "next_cursor"),
-        ("ChangeData", "content"),
-        ("ChangeData", "prev"),
-        ("ChangeData", "session_id"),
-        ("PresenceData", "users"),
+        ("MessageChange", "content"),
+        ("MessageChange", "prev"),
+        ("MessageChange", "session_id"),
+        ("RoomPresence", "users"),
         ("PresencePage", "next_cursor"),
     ];
     for (schema, property) in nullable {

@@ -67,15 +67,17 @@ pub(super) struct PresenceApi {
 
 #[OpenApi(tag = "Tag::Room")]
 impl PresenceApi {
-    /// Read who is in a room, a page at a time.
+    /// List who is in a room
     ///
-    /// A room that nobody is in, and that nobody has ever written to, is as good as any: nobody is in it. To be told of
+    /// A page at a time. A room that nobody is in, and that nobody has ever written to, is as good as any: nobody is in it. To be told of
     /// who comes and goes, follow `/stream` with `presence=true`.
     #[oai(path = "/room/:room/presence", method = "get", operation_id = "listPresence")]
     async fn list(
         &self,
         caller: Caller,
-        #[oai(validator(pattern = "^[A-Za-z0-9_.:@-]{1,64}$"))] room: Path<String>,
+        /// The room.
+        #[oai(validator(pattern = "^[A-Za-z0-9_.:@-]{1,64}$"))]
+        room: Path<String>,
         /// Where the last page ended (its `next_cursor`): only users after that.
         cursor: Query<Option<String>>,
         /// How many users to return.

@@ -3,7 +3,7 @@
 use poem_openapi::ApiResponse;
 
 use super::{
-    body::{Cancellation, NewProducer, OpenSession, SessionReceipt},
+    body::{CancelledSession, ChunksReceipt, OpenedSession, ProducerToken},
     view::SessionView,
 };
 use crate::api::wire::Wire;
@@ -13,21 +13,21 @@ pub(super) enum Open {
     /// The session is open. Only this answer and a repeat of it have the token of its producer.
     #[oai(status = 201)]
     New(
-        Wire<OpenSession>,
+        Wire<OpenedSession>,
         /// Where it is.
         #[oai(header = "Location")]
         String,
     ),
     /// The same session is open already: this is how it is now.
     #[oai(status = 200)]
-    There(Wire<OpenSession>),
+    There(Wire<OpenedSession>),
 }
 
 #[derive(ApiResponse)]
 pub(super) enum Appended {
     /// All of it is taken. Where `head` is less than it was before, what comes after it was lost: send that again.
     #[oai(status = 200)]
-    Taken(Wire<SessionReceipt>),
+    Taken(Wire<ChunksReceipt>),
 }
 
 #[derive(ApiResponse)]
@@ -42,12 +42,12 @@ pub(super) enum Cancelled {
     /// How it is now. `completed` where its text was whole before; `streaming` where what it has is about to become a
     /// message.
     #[oai(status = 200)]
-    State(Wire<Cancellation>),
+    State(Wire<CancelledSession>),
 }
 
 #[derive(ApiResponse)]
 pub(super) enum Rotated {
     /// The new token; the old one is worth nothing any more.
     #[oai(status = 200)]
-    Producer(Wire<NewProducer>),
+    Producer(Wire<ProducerToken>),
 }

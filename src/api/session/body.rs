@@ -43,7 +43,7 @@ fn default_room() -> String {
 
 /// A session that is open, for who has opened it.
 #[derive(Serialize, Object)]
-pub(super) struct OpenSession {
+pub(super) struct OpenedSession {
     /// Its id.
     pub id: Uuid,
     /// The state.
@@ -63,7 +63,7 @@ pub(super) struct OpenSession {
     pub expires_at: DateTime<Utc>,
 }
 
-impl OpenSession {
+impl OpenedSession {
     /// A session that was opened at `born`, in milliseconds since 1970.
     pub(super) fn new(
         opening: Opening,
@@ -169,7 +169,7 @@ impl NewChunks {
 
 /// What became of what a producer has brought.
 #[derive(Serialize, Object)]
-pub(super) struct SessionReceipt {
+pub(super) struct ChunksReceipt {
     /// The state now.
     pub state: State,
     /// Whether the text is whole, and about to become a message.
@@ -184,7 +184,7 @@ pub(super) struct SessionReceipt {
     pub parked: u64,
 }
 
-impl From<Receipt> for SessionReceipt {
+impl From<Receipt> for ChunksReceipt {
     fn from(Receipt { state, sealed, count, accepted, duplicates, parked }: Receipt) -> Self {
         Self { state, sealed, head: head(count), accepted, duplicates, parked }
     }
@@ -192,14 +192,14 @@ impl From<Receipt> for SessionReceipt {
 
 /// How a session stands after it was to be cancelled.
 #[derive(Serialize, Object)]
-pub(super) struct Cancellation {
+pub(super) struct CancelledSession {
     /// The state now.
     pub state: State,
 }
 
 /// Another token for a session's producer.
 #[derive(Serialize, Object)]
-pub(super) struct NewProducer {
+pub(super) struct ProducerToken {
     /// What the producer sends as `X-Producer-Token` from now on.
     pub producer_token: String,
     /// The number of the last chunk that is there without a hole; -1 where none is: go on from there.

@@ -14,25 +14,26 @@ use crate::{
 
 /// The `data:` of an event of a session.
 #[derive(Debug, Union)]
+#[oai(one_of = true)]
 pub enum SessionEvent {
     /// `event: connected`
-    Connected(SessionConnected),
+    Connected(SessionConnectedEvent),
     /// `event: chunk`
-    Chunk(SessionChunk),
+    Chunk(SessionChunkEvent),
     /// `event: message_complete`
-    Complete(MessageComplete),
+    Complete(MessageCompleteEvent),
     /// `event: session_failed`
-    Failed(SessionFailed),
+    Failed(SessionFailedEvent),
     /// `event: session_cancelled`
-    Cancelled(SessionCancelled),
+    Cancelled(SessionCancelledEvent),
     /// `event: ping`
-    Ping(SessionPing),
+    Ping(SessionPingEvent),
 }
 
 /// `event: connected`. The stream is attached; the session is not over. Without an `id:`.
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
-pub struct SessionConnected {
+pub struct SessionConnectedEvent {
     /// The session.
     pub session_id: Uuid,
     /// This stream, in logs.
@@ -48,7 +49,7 @@ pub struct SessionConnected {
 /// `event: chunk`. The next chunk; its number is the `id:` too.
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
-pub struct SessionChunk {
+pub struct SessionChunkEvent {
     /// The session.
     pub session_id: Uuid,
     /// The number of the chunk, from 0, without a hole.
@@ -62,7 +63,7 @@ pub struct SessionChunk {
 /// `event: message_complete`. The session has become a message: put it in the place of the chunks. The `id:` is `end`.
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
-pub struct MessageComplete {
+pub struct MessageCompleteEvent {
     /// The session.
     pub session_id: Uuid,
     /// The number of the message; null where it was deleted since.
@@ -82,7 +83,7 @@ pub struct MessageComplete {
 /// `event: session_failed`. There will be no message. The `id:` is `end`.
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
-pub struct SessionFailed {
+pub struct SessionFailedEvent {
     /// The session.
     pub session_id: Uuid,
     /// Why.
@@ -98,7 +99,7 @@ pub struct SessionFailed {
 /// `event: session_cancelled`. Somebody has cancelled it. The `id:` is `end`.
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
-pub struct SessionCancelled {
+pub struct SessionCancelledEvent {
     /// The session.
     pub session_id: Uuid,
     /// Who: the `sub` of the token.
@@ -115,7 +116,7 @@ pub struct SessionCancelled {
 /// `event: ping`. Nothing has happened. Without an `id:`.
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
-pub struct SessionPing {
+pub struct SessionPingEvent {
     /// The time of the node.
     pub ts: DateTime<Utc>,
 }

@@ -22,7 +22,7 @@ use poem_openapi::{
 use uuid::Uuid;
 
 use answer::{Appended, Cancelled, Got, Open, Rotated};
-use body::{Cancellation, NewChunks, NewProducer, NewSession, OpenSession};
+use body::{CancelledSession, NewChunks, NewSession, OpenedSession, ProducerToken};
 pub use events::SessionEvent;
 pub(super) use follow::Following;
 use producer::Producer;
@@ -74,9 +74,9 @@ pub(super) struct SessionApi {
 
 #[OpenApi(tag = "Tag::Session")]
 impl SessionApi {
-    /// Open a session, for a reply that a producer is about to write.
+    /// Open a session
     ///
-    /// The producer brings its chunks to `chunk_url`, with the `producer_token` of the answer; readers follow it at
+    /// It is for a reply that a producer is about to write. The producer brings its chunks to `chunk_url`, with the `producer_token` of the answer; readers follow it at
     /// `stream_url`. Who chooses the id can repeat the call, and finds the same session open.
     #[oai(path = "/session", method = "post", operation_id = "openSession")]
     async fn open(
@@ -101,10 +101,10 @@ impl SessionApi {
         match self.sessions.open(&opening, &token, chosen.is_some()).await? {
             Opened::New { born } => {
                 let location = body::place(opening.id);
-                Ok(Open::New(Wire(OpenSession::new(opening, State::Created, token, 0, born, age)), location))
+                Ok(Open::New(Wire(OpenedSession::new(opening, State::Created, token, 0, born, age)), location))
             }
             Opened::There { token, count, born, state } => {
-                Ok(Open::There(Wire(OpenSession::new(opening, state, token, count, born, age))))
+                Ok(Open::There(Wire(OpenedSession::new(opening, state, token, count, born, age))))
             }
             Opened::Taken => Err(ApiError::NotTaken { reason: Refusal::Taken, head: None }.into()),
             Opened::Full => Err(ApiError::Unavailable(anyhow::anyhow!("the most sessions are open")).into()),
@@ -112,9 +112,9 @@ impl SessionApi {
         }
     }
 
-    /// Append chunks, in any order and as often as it takes: those that are there already are passed over.
+    /// Append chunks to a session
     ///
-    /// Of a request that is refused nothing is appended. When an answer is lost, send the same again; `head` says up to
+    /// They may come in any order and as often as it takes: those that are there already are passed over. Of a request that is refused nothing is appended. When an answer is lost, send the same again; `head` says up to
     /// where the text is there without a hole. No chunks at all are a sign of life, which a producer that is silent for
     /// long has to give. The last chunk is said with `is_final` or `final_chunk_id`; when none before it is missing the
     /// session is sealed, and its text becomes one message. A 403 says that another producer has taken over.
@@ -122,6 +122,7 @@ impl SessionApi {
     async fn append(
         &self,
         producer: Producer,
+        /// The id of the session.
         id: Path<Uuid>,
         chunks: Wire<NewChunks, true>,
     ) -> Result<Appended, Failed<{ BODY | CALLER | CONFLICT | NOT_FOUND | UNAVAILABLE }>> {
@@ -131,24 +132,28 @@ impl SessionApi {
         Ok(Appended::Taken(Wire(receipt.into())))
     }
 
-    /// Read how a session is.
+    /// Get a session
+    ///
+    /// How it is now. Of one that became a message long ago only that is known, and the rest is null.
     #[oai(path = "/session/:id", method = "get", operation_id = "getSession")]
     async fn get(
         &self,
         caller: Caller,
+        /// The id of the session.
         id: Path<Uuid>,
     ) -> Result<Got, Failed<{ CALLER | INVALID | NOT_FOUND | UNAVAILABLE }>> {
         let found = self.readable(&caller.principal, id.0).await?;
         Ok(Got::Session(Wire(SessionView::new(id.0, found))))
     }
 
-    /// Cancel a session. Who stops reading cancels nothing; this does.
+    /// Cancel a session
     ///
-    /// Only who has opened it may, or who moderates in its room. What is over stays as it is.
+    /// Who stops reading cancels nothing; this does. Only who has opened it may, or who moderates in its room. What is over stays as it is.
     #[oai(path = "/session/:id", method = "delete", operation_id = "cancelSession")]
     async fn cancel(
         &self,
         caller: Caller,
+        /// The id of the session.
         id: Path<Uuid>,
         /// Whether the text up to `head` becomes a message, if there is any.
         #[oai(default = "yes")]
@@ -163,16 +168,17 @@ impl SessionApi {
                 state.ok_or(ApiError::NoSession(id.0))?
             }
         };
-        Ok(Cancelled::State(Wire(Cancellation { state })))
+        Ok(Cancelled::State(Wire(CancelledSession { state })))
     }
 
-    /// Give the producer another token, for one that takes over: the one before may not append any more.
+    /// Replace a session's producer
     ///
-    /// Only who has opened the session may, and only where they may write in its sender's name: not in the model's.
+    /// Gives a token to one that takes over: the producer before may not append any more. Only who has opened the session may, and only where they may write in its sender's name: not in the model's.
     #[oai(path = "/session/:id/producer", method = "post", operation_id = "rotateProducer")]
     async fn rotate(
         &self,
         caller: Caller,
+        /// The id of the session.
         id: Path<Uuid>,
     ) -> Result<Rotated, Failed<{ CALLER | CONFLICT | INVALID | NOT_FOUND | UNAVAILABLE }>> {
         let closed = |head| ApiError::NotTaken { reason: Refusal::Closed, head };
@@ -183,15 +189,17 @@ impl SessionApi {
         rights::produce(&caller.principal, &session.owner, session.sender)?;
         let producer_token = producer::token();
         match self.sessions.rotate(id.0, &producer_token).await? {
-            Ok((count, state)) => Ok(Rotated::Producer(Wire(NewProducer { producer_token, head: head(count), state }))),
+            Ok((count, state)) => {
+                Ok(Rotated::Producer(Wire(ProducerToken { producer_token, head: head(count), state })))
+            }
             Err(NotRotated::Closed) => Err(closed(Some(head(session.count))).into()),
             Err(NotRotated::Unknown) => Err(ApiError::NoSession(id.0).into()),
         }
     }
 
-    /// Follow a session, from its beginning or from where you left off, to its end.
+    /// Follow a session
     ///
-    /// Append the chunks as they come, and put the message in the place of all of them when it does: who follows late or
+    /// Server-sent events, from its beginning or from where you left off, to its end. Append the chunks as they come, and put the message in the place of all of them when it does: who follows late or
     /// comes back may be given the message alone. After the event that ends the session the stream ends; an
     /// `EventSource` that comes back then is told to stop by a 204.
     #[oai(path = "/session/:id/stream", method = "get", operation_id = "followSession")]
@@ -199,14 +207,12 @@ impl SessionApi {
         &self,
         request: &Request,
         caller: Caller<true>,
+        /// The id of the session.
         id: Path<Uuid>,
-        /// The `id:` of the last event that was seen: the number of a chunk, or `end`.
+        /// The `id:` of the last event that was seen: the number of a chunk, or `end`. A header `Last-Event-ID`, as
+        /// browsers send it when they reconnect, wins.
         last_event_id: Query<Option<String>>,
-        /// The same, as browsers send it when they reconnect; it wins.
-        #[oai(name = "Last-Event-ID")]
-        last_event_id_header: Header<Option<String>>,
     ) -> Result<Following, Failed<{ CALLER | INVALID | NOT_FOUND }>> {
-        let _ = last_event_id_header.0;
         let cursor = stream::position(request, last_event_id.0)?;
         let place = self.enter(&caller)?;
         Ok(self.events(&caller, place, id.0, cursor).await?)

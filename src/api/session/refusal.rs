@@ -9,7 +9,7 @@ use crate::{api::problem::ApiError, reply::head, session::NotAppended};
 /// Why a session does not take it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Enum, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
-#[oai(rename_all = "snake_case")]
+#[oai(rename = "RefusalReason", rename_all = "snake_case")]
 pub enum Refusal {
     /// The id is another session's, or that of one that is over.
     #[error("the id is another session's, or that of one that is over")]

@@ -26,8 +26,8 @@ import rowcast.model.NewMessage;
 import rowcast.model.Problem;
 import rowcast.model.Room;
 import rowcast.model.StreamEvent;
-import rowcast.model.StreamEventConnected;
-import rowcast.model.StreamEventNewMessageEvent;
+import rowcast.model.ConnectedEvent;
+import rowcast.model.NewMessageEvent;
 
 class Program {
   private final String url;
@@ -50,9 +50,9 @@ class Program {
 
   private void run() throws Exception {
     Iterator<StreamEvent> events = follow();
-    assert events.next().getActualInstance() instanceof StreamEventConnected connected && !connected.getResumed();
+    assert events.next().getActualInstance() instanceof ConnectedEvent connected && !connected.getResumed();
     List<Message> written = post();
-    assert events.next().getActualInstance() instanceof StreamEventNewMessageEvent event
+    assert events.next().getActualInstance() instanceof NewMessageEvent event
         && event.getData().getId().equals(written.get(0).getId());
 
     page(written);

@@ -74,12 +74,12 @@ async fn the_events_of_a_session_are_what_the_document_says() {
     let mut kinds: Vec<String> = Vec::new();
     for (name, data) in events {
         let schema = match &*name {
-            "connected" => "SessionConnected",
-            "chunk" => "SessionChunk",
-            "message_complete" => "MessageComplete",
-            "session_failed" => "SessionFailed",
-            "session_cancelled" => "SessionCancelled",
-            "ping" => "SessionPing",
+            "connected" => "SessionConnectedEvent",
+            "chunk" => "SessionChunkEvent",
+            "message_complete" => "MessageCompleteEvent",
+            "session_failed" => "SessionFailedEvent",
+            "session_cancelled" => "SessionCancelledEvent",
+            "ping" => "SessionPingEvent",
             other => panic!("an event that nobody knows: {other} {data}"),
         };
         SessionEvent::parse_from_json(Some(data.clone())).unwrap_or_else(|error| panic!("{name} {data}: {error:?}"));

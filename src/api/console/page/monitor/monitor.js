@@ -1,0 +1,5 @@
+// The monitor.
+
+export function open(section, rest) {
+  return () => section.replaceChildren();
+}

@@ -1,0 +1,5 @@
+// The room.
+
+export function open(section, rest) {
+  return () => section.replaceChildren();
+}
