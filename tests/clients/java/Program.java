@@ -18,16 +18,16 @@ import rowcast.ApiException;
 import rowcast.JSON;
 import rowcast.api.MessageApi;
 import rowcast.api.RoomApi;
+import rowcast.model.ConnectedEvent;
 import rowcast.model.FieldError;
 import rowcast.model.Message;
 import rowcast.model.MessagePage;
 import rowcast.model.MessagePatch;
 import rowcast.model.NewMessage;
+import rowcast.model.NewMessageEvent;
 import rowcast.model.Problem;
 import rowcast.model.Room;
 import rowcast.model.StreamEvent;
-import rowcast.model.ConnectedEvent;
-import rowcast.model.NewMessageEvent;
 
 class Program {
   private final String url;
@@ -90,7 +90,7 @@ class Program {
     List<Integer> sizes = new ArrayList<>();
     String cursor = null;
     do {
-      MessagePage page = messages.listMessages(cursor, 30, room, null);
+      MessagePage page = messages.listMessages(cursor, 30L, room, null);
       read.addAll(page.getMessages());
       sizes.add(page.getMessages().size());
       cursor = page.getNextCursor();

@@ -85,6 +85,7 @@ assert.equal(await next(), "connected, from now");
 
 const written: Message[] = [];
 for (const text of texts) written.push(await post(text));
+assert.deepEqual(written.map(({ content }) => content), texts);
 const [first, second] = written as [Message, Message];
 assert.equal(await next(), `new_message ${first.id}: ${texts[0]}`);
 stopped.abort();

@@ -88,6 +88,7 @@ assert.equal(await next(), "connected, from now");
 
 const written: Message[] = [];
 for (const content of texts) written.push(await messages.postMessage({ newMessage: { room, content, senderId } }));
+assert.deepEqual(written.map(({ content }) => content), texts);
 const [first, second] = written as [Message, Message];
 assert.equal(await next(), `new_message ${first.id}: ${texts[0]}`);
 stopped.abort();
