@@ -90,7 +90,7 @@ class Program {
     List<Integer> sizes = new ArrayList<>();
     String cursor = null;
     do {
-      MessagePage page = messages.listMessages(cursor, 30L, room, null);
+      MessagePage page = messages.listMessages(cursor, 30, room, null);
       read.addAll(page.getMessages());
       sizes.add(page.getMessages().size());
       cursor = page.getNextCursor();
