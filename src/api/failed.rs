@@ -7,9 +7,10 @@ use poem_openapi::{
 };
 
 use super::{
-    budget,
     problem::{ApiError, Problem},
+    session::Refusal,
 };
+use crate::auth::AuthError;
 
 /// The document's words on a status.
 const DOCUMENTED: [(u32, u16, &str); 11] = [
@@ -68,6 +69,7 @@ impl<const SET: u32> ApiResponse for Failed<SET> {
         let documented = DOCUMENTED.iter().filter(|(bit, ..)| SET & bit != 0);
         let mut responses: Vec<_> = documented.map(|(_, status, words)| meta(*status, words)).collect();
         responses.push(meta(500, "The server failed."));
+        responses.sort_by_key(|response| response.status);
         MetaResponses { responses }
     }
 
@@ -80,10 +82,11 @@ fn meta(status: u16, description: &'static str) -> MetaResponse {
     let schema: MetaSchemaRef = Problem::schema_ref();
     let mut headers = Vec::new();
     if matches!(status, 429 | 503) {
-        headers.push(header("Retry-After", "Seconds to wait before trying again.", true));
+        headers.push(header("Retry-After", "Seconds to wait before trying again."));
     }
-    if status == 429 {
-        headers.extend(budget::HEADERS.map(|(name, words)| header(name, words, false)));
+    if status == 401 {
+        let header = header("WWW-Authenticate", "What is asked for (RFC 6750).");
+        headers.push(MetaHeader { schema: String::schema_ref(), ..header });
     }
     MetaResponse {
         description,
@@ -94,8 +97,28 @@ fn meta(status: u16, description: &'static str) -> MetaResponse {
     }
 }
 
+/// An error with this status, as a client may read it.
+pub(super) fn sample(status: u16) -> Option<Problem> {
+    let error = match status {
+        400 => ApiError::Malformed("expected value at line 1 column 1".to_owned()),
+        401 => ApiError::Unauthorized(AuthError::Missing),
+        403 => ApiError::Forbidden("the token does not allow to write in this room".to_owned()),
+        404 => ApiError::NoMessage(42),
+        408 => ApiError::Slow,
+        409 => ApiError::NotTaken { reason: Refusal::Window, head: Some(3) },
+        413 => ApiError::TooLarge,
+        415 => ApiError::MediaType,
+        422 => ApiError::field("content", "must not be empty"),
+        429 => ApiError::TooMany { what: "too many requests of this kind", seconds: 3 },
+        500 => ApiError::Internal(anyhow::anyhow!("an example")),
+        503 => ApiError::Unavailable(anyhow::anyhow!("an example")),
+        _ => return None,
+    };
+    Some(error.problem())
+}
+
 /// A header that holds a number.
-fn header(name: &str, description: &str, required: bool) -> MetaHeader {
+fn header(name: &str, description: &str) -> MetaHeader {
     let (name, description) = (name.to_owned(), Some(description.to_owned()));
-    MetaHeader { name, description, required, deprecated: false, schema: u32::schema_ref() }
+    MetaHeader { name, description, required: true, deprecated: false, schema: u32::schema_ref() }
 }

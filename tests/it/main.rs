@@ -33,6 +33,7 @@ mod minting;
 mod model;
 mod omitted;
 mod openapi;
+mod openapi_rules;
 mod oracle;
 mod outage;
 mod pace;

@@ -2,7 +2,7 @@
 
 use poem_openapi::types::ParseFromJSON;
 use reqwest::StatusCode;
-use rowcast::api::StreamEvent;
+use rowcast::api::{Problem, StreamEvent};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -13,18 +13,26 @@ use crate::{
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/openapi.json");
 
 /// What `rowcast openapi` prints: it needs no setting and no server.
-async fn printed(arguments: &[&str]) -> String {
+pub async fn printed(arguments: &[&str]) -> String {
     let output = soon("the document", Node::command("openapi").args(arguments).output()).await.unwrap();
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
     String::from_utf8(output.stdout).unwrap()
 }
 
-async fn document() -> Value {
+pub async fn document() -> Value {
     serde_json::from_str(&printed(&[]).await).unwrap()
 }
 
+/// What is referred to, or the thing itself.
+pub fn resolved<'a>(document: &'a Value, thing: &'a Value) -> &'a Value {
+    match thing["$ref"].as_str() {
+        Some(reference) => document.pointer(reference.trim_start_matches('#')).unwrap(),
+        None => thing,
+    }
+}
+
 /// The operations of the document: method, path and what it says of them.
-fn operations(document: &Value) -> Vec<(&str, &str, &Map<String, Value>)> {
+pub fn operations(document: &Value) -> Vec<(&str, &str, &Map<String, Value>)> {
     let paths = document["paths"].as_object().unwrap().iter();
     let each = paths.flat_map(|(path, methods)| methods.as_object().unwrap().iter().map(move |entry| (path, entry)));
     each.map(|(path, (method, operation))| (method.as_str(), path.as_str(), operation.as_object().unwrap())).collect()
@@ -96,6 +104,7 @@ async fn every_operation_says_what_it_answers() {
         let responses = operation["responses"].as_object().unwrap();
         assert!(responses.keys().any(|status| status.starts_with('2')), "{method} {path}");
         for (status, response) in responses {
+            let response = resolved(&document, response);
             let what = format!("{method} {path} {status}");
             assert!(response["description"].as_str().is_some_and(|text| !text.is_empty()), "{what}");
             if status != "204" {
@@ -118,9 +127,20 @@ async fn every_error_is_documented_as_a_problem() {
             // A node that is not ready gives the reasons; nobody has done anything wrong.
             let verdict = (path, status.as_str()) == ("/health/ready", "503");
             if status.starts_with(['4', '5']) && !verdict {
-                let content =
-                    json!({ "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } });
-                assert_eq!(response["content"], content, "{method} {path} {status}");
+                let content = resolved(&document, response)["content"].as_object().unwrap();
+                assert_eq!(
+                    content.keys().collect::<Vec<_>>(),
+                    ["application/problem+json"],
+                    "{method} {path} {status}"
+                );
+                let told = &content["application/problem+json"];
+                assert_eq!(
+                    told["schema"],
+                    json!({ "$ref": "#/components/schemas/Problem" }),
+                    "{method} {path} {status}"
+                );
+                let example: Problem = serde_json::from_value(told["example"].clone()).unwrap();
+                assert_eq!(example.status.to_string(), *status, "{method} {path}");
             }
         }
     }

@@ -7,7 +7,10 @@
 //! Not taken: a document by hand, which parts from the code; settings and patches for each generator, which everybody
 //! would have to find out anew; another framework.
 
+mod examples;
+mod headers;
 mod schemas;
+mod shared;
 mod texts;
 mod unions;
 
@@ -57,6 +60,9 @@ fn make_over(document: &mut Value) {
     schemas::tidy(document);
     schemas::complete_answers(document);
     schemas::close_requests(document);
+    headers::complete(document);
+    examples::give(document);
+    shared::share(document);
 }
 
 /// What a document holds as it is: nothing there is a schema, or words of the document's own.

@@ -46,6 +46,9 @@ fn tidy_number(schema: &mut Map<String, Value>) {
         schema.insert("format".to_owned(), json!(signed));
         schema.entry("minimum").or_insert(json!(0));
     }
+    if schema.get("maximum").and_then(Value::as_i64).is_some_and(|most| i32::try_from(most).is_ok()) {
+        schema.insert("format".to_owned(), json!("int32"));
+    }
 }
 
 /// Around a reference, what is said of it stands once, beside the `allOf` that holds it.

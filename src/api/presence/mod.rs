@@ -79,6 +79,7 @@ impl PresenceApi {
         #[oai(validator(pattern = "^[A-Za-z0-9_.:@-]{1,64}$"))]
         room: Path<String>,
         /// Where the last page ended (its `next_cursor`): only users after that.
+        #[oai(example = "some_user")]
         cursor: Query<Option<String>>,
         /// How many users to return.
         #[oai(default = "page_size", validator(minimum(value = "1"), maximum(value = "1000")))]
@@ -102,4 +103,8 @@ impl PresencePage {
 
 fn page_size() -> u64 {
     PAGE
+}
+
+fn some_user() -> Option<String> {
+    Some("0c544734-1888-5ee1-94a9-a8334a166413".to_owned())
 }

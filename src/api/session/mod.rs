@@ -211,6 +211,7 @@ impl SessionApi {
         id: Path<Uuid>,
         /// The `id:` of the last event that was seen: the number of a chunk, or `end`. A header `Last-Event-ID`, as
         /// browsers send it when they reconnect, wins.
+        #[oai(example = "some_chunk")]
         last_event_id: Query<Option<String>>,
     ) -> Result<Following, Failed<{ CALLER | INVALID | NOT_FOUND }>> {
         let cursor = stream::position(request, last_event_id.0)?;
@@ -284,4 +285,8 @@ fn key(request: &Request) -> Result<Option<Uuid>, ApiError> {
 
 fn yes() -> bool {
     true
+}
+
+fn some_chunk() -> Option<String> {
+    Some("3".to_owned())
 }

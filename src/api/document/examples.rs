@@ -1,0 +1,121 @@
+//! Examples: what a value looks like, for each field, parameter and error.
+//!
+//! A word means the same wherever it stands, so it has one example, by its name; most values need none of their own, as
+//! their type says enough. They fit together: the message of the examples can be posted, and is found by the examples of
+//! the calls that read. Nobody who tries a call with all its examples shall be surprised; so there is none for the header
+//! that makes a second call the same as the first.
+
+use serde_json::{Map, Value, json};
+
+use super::each;
+use crate::api::{failed, message::KEY};
+
+const UUID: &str = "0c544734-1888-5ee1-94a9-a8334a166413";
+const INSTANT: &str = "2026-01-02T03:04:05.678901Z";
+/// Texts by the names of what holds them.
+const TEXTS: [(&str, &str); 42] = [
+    ("ai_provider", "echo"),
+    ("by", "ada"),
+    ("chunk", "Hello"),
+    ("chunk_url", "/session/0c544734-1888-5ee1-94a9-a8334a166413/chunk"),
+    ("content", "Hello, world"),
+    ("correlation_id", UUID),
+    // Every message is older.
+    ("cursor", "2100-01-01T00:00:00Z"),
+    ("detail", "must not be empty"),
+    ("dialect", "echo"),
+    ("event_id", "1-42"),
+    ("field", "content"),
+    ("file", "notes.pdf"),
+    ("head", "1-42"),
+    ("kind", "overloaded"),
+    ("last_event_id", "1-41"),
+    ("leader", "node-1/7"),
+    ("message", "Hello, world"),
+    ("model", "echo"),
+    ("next_cursor", "2026-01-02T03:04:05.678901Z_42"),
+    ("node", "node-1/7"),
+    ("node_id", "node-1/7"),
+    ("nodes", "node-1/7"),
+    ("prefix", "lob"),
+    ("prev", "1-41"),
+    ("producer_token", "a-token-that-nobody-guesses"),
+    ("published", "1-42"),
+    ("reasons", "hub may be behind the log"),
+    ("reread", "/message"),
+    ("room", "lobby"),
+    ("stale", "hub"),
+    ("stream_url", "/session/0c544734-1888-5ee1-94a9-a8334a166413/stream"),
+    ("title", "A field is not valid"),
+    ("transaction", "771"),
+    ("type", "urn:rowcast:problem:invalid"),
+    ("upstream", "ok"),
+    ("user_id", UUID),
+    ("users", UUID),
+    ("version", "1.2.3"),
+    ("Feed-Position", "1-42"),
+    ("Location", "/message/42"),
+    ("WWW-Authenticate", "Bearer"),
+    ("X-Request-Id", UUID),
+];
+
+/// Gives an example to every value that has none.
+pub(super) fn give(document: &mut Value) {
+    each(document, &mut |object| {
+        for (name, field) in object.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
+            illustrate(name, field);
+        }
+        for (name, header) in object.get_mut("headers").and_then(Value::as_object_mut).into_iter().flatten() {
+            illustrate(name, &mut header["schema"]);
+        }
+        for (status, answer) in object.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten() {
+            illustrate_problem(status, answer);
+        }
+        if let (Some(Value::String(name)), true) = (object.get("name").cloned(), object.contains_key("in"))
+            && let Some(schema) = object.get_mut("schema")
+            && name != KEY
+        {
+            illustrate(&name, schema);
+        }
+    });
+}
+
+fn illustrate(name: &str, schema: &mut Value) {
+    let Some(schema) = schema.as_object_mut() else { return };
+    if schema.get("type").is_some_and(|kind| kind == "array") {
+        schema.get_mut("items").into_iter().for_each(|items| illustrate(name, items));
+    } else if !schema.contains_key("example")
+        && !schema.contains_key("enum")
+        && let Some(example) = example(name, schema)
+    {
+        schema.insert("example".to_owned(), example);
+    }
+}
+
+/// What a value of this name and type looks like; nothing of one that is told elsewhere.
+fn example(name: &str, schema: &Map<String, Value>) -> Option<Value> {
+    if let Some(default) = schema.get("default") {
+        return Some(default.clone());
+    }
+    let format = schema.get("format").and_then(Value::as_str);
+    let text = || TEXTS.iter().find(|(known, _)| *known == name).map(|(_, text)| json!(text));
+    match (schema.get("type")?.as_str()?, format) {
+        ("boolean", _) => Some(json!(true)),
+        ("integer", _) if name == "status" => Some(json!(422)),
+        ("integer", _) => Some(json!(if name.ends_with("id") { 42 } else { 3 })),
+        ("number", _) => Some(json!(0.25)),
+        ("string", Some("uuid")) => Some(json!(UUID)),
+        ("string", Some("date-time")) => Some(json!(INSTANT)),
+        ("string", _) => text(),
+        _ => None,
+    }
+}
+
+/// Shows an error as the server tells it.
+fn illustrate_problem(status: &str, answer: &mut Value) {
+    if let Some(content) = answer.pointer_mut("/content/application~1problem+json").and_then(Value::as_object_mut)
+        && let Some(problem) = status.parse().ok().and_then(failed::sample)
+    {
+        content.insert("example".to_owned(), json!(problem));
+    }
+}
