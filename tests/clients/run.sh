@@ -8,6 +8,9 @@ rowcast=$(realpath "$1")
 shift
 cd "$(dirname "$0")"
 
+# Seconds in which a client may compile all that it needs, and run: one that waits for an answer for ever has failed.
+deadline=900
+
 settings=()
 . ../private_node.sh
 
@@ -15,14 +18,13 @@ settings=()
 passed=0 failed=0
 for client in "${@%/run}"; do
     began=$SECONDS
-    if "$client/run" "$url" >"$private/output" 2>&1; then
-        echo "$client: ok ($((SECONDS - began)) s)"
-        passed=$((passed + 1))
+    if timeout --foreground "$deadline" "$client/run" "$url" >"$private/output" 2>&1; then
+        verdict=ok passed=$((passed + 1))
     else
         cat "$private/output"
-        echo "$client: failed"
-        failed=$((failed + 1))
+        verdict=failed failed=$((failed + 1))
     fi
+    echo "$client: $verdict ($((SECONDS - began)) s)"
 done
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
