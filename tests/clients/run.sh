@@ -2,7 +2,7 @@
 # Generates clients from the OpenAPI document that a private node serves, each with a generator that people use, and runs a
 # program that is written with it against that node.
 #
-# Usage: run.sh ROWCAST [CLIENT...]: the program, and the directories here of the clients to run; all of them, if none is named.
+# Usage: run.sh ROWCAST [CLIENT...]: the program, and which clients, by their directories here; without a name, all.
 set -euo pipefail
 rowcast=$(realpath "$1")
 shift
