@@ -11,6 +11,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 
 VENV = target/venv
 CLIENTS = tests/e2e/node_modules/.package-lock.json
+TYPESCRIPT = $(patsubst %,tests/clients/%/node_modules/.package-lock.json,openapi-typescript typescript-fetch)
 LINT = tests/contract/node_modules/.package-lock.json
 RIVAL = benches/rivals/socketio/node_modules/.package-lock.json
 
@@ -19,7 +20,7 @@ DENY ?= target/tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 
 ROWCAST = cargo run --locked --profile $(PROFILE) --
 
-.PHONY: help run demo test stress bench fuzz contract e2e deploy-check audit services python node browser
+.PHONY: help run demo test stress bench fuzz contract clients e2e deploy-check audit services python node browser java
 
 help: ## Print this list.
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -57,6 +58,10 @@ contract: services $(VENV)/contract $(LINT) ## Check the OpenAPI document, and a
 	tests/contract/lint.sh $${CARGO_TARGET_DIR:-target}/debug/rowcast $(VENV)/bin/openapi-spec-validator $(LINT:.package-lock.json=.bin/spectral)
 	tests/contract/run.sh $${CARGO_TARGET_DIR:-target}/debug/rowcast $(VENV)/bin/schemathesis
 
+clients: services java $(VENV)/clients $(TYPESCRIPT) ## Generate clients from a private node's OpenAPI document, and run a program with each.
+	cargo build --locked
+	PATH=$(abspath $(VENV)/bin):$$PATH tests/clients/run.sh $${CARGO_TARGET_DIR:-target}/debug/rowcast
+
 e2e: services $(CLIENTS) $(VENV)/e2e ## Talk to private nodes with the clients that people have, in Node.js, Python, Rust, curl and Chromium.
 	cargo build --locked
 	cargo build --locked --manifest-path tests/e2e/readers/rust/Cargo.toml --target-dir target/e2e-rust
@@ -80,9 +85,10 @@ target/tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny:
 
 # Python's programs are for these checks only, each at the version that they were written with.
 $(VENV)/contract: TOOLS = schemathesis==4.32.5 openapi-spec-validator==0.9.0
+$(VENV)/clients: TOOLS = openapi-generator-cli==7.26.0
 $(VENV)/deploy: TOOLS = kubernetes-validate==1.37.0
 $(VENV)/e2e: TOOLS = httpx==0.28.1 httpx-sse==0.4.3 redis==8.1.0 'psycopg[binary]==3.3.9'
-$(VENV)/contract $(VENV)/deploy $(VENV)/e2e: Makefile | python
+$(VENV)/contract $(VENV)/clients $(VENV)/deploy $(VENV)/e2e: Makefile | python
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet $(TOOLS)
 	touch $@
@@ -91,8 +97,8 @@ $(CLIENTS): tests/e2e/package-lock.json | browser
 	npm ci --prefix tests/e2e --ignore-scripts --no-audit --no-fund
 	touch $@
 
-$(LINT): tests/contract/package-lock.json | node
-	npm ci --prefix tests/contract --ignore-scripts --no-audit --no-fund
+$(LINT) $(TYPESCRIPT): %/node_modules/.package-lock.json: %/package-lock.json | node
+	npm ci --prefix $* --ignore-scripts --no-audit --no-fund
 	touch $@
 
 # Without it the benchmark does without socket.io, and says so.
@@ -118,11 +124,14 @@ node:
 	command -v npm >/dev/null || missing="$$missing npm"; \
 	$(INSTALL)
 
-browser:
+browser: node
 	@set -e; missing=; \
-	command -v node >/dev/null || missing=nodejs; \
-	command -v npm >/dev/null || missing="$$missing npm"; \
-	command -v chromium >/dev/null || missing="$$missing chromium"; \
+	command -v chromium >/dev/null || missing=chromium; \
+	$(INSTALL)
+
+java:
+	@set -e; missing=; \
+	command -v javac >/dev/null || missing=default-jdk-headless; \
 	$(INSTALL)
 
 # Installs with apt-get what the variable `missing` of the shell names.

@@ -76,7 +76,7 @@ impl RoomApi {
         &self,
         caller: Caller,
         /// Where the last page ended (its `next_cursor`): only rooms whose names come after this one.
-        #[oai(validator(pattern = "^[A-Za-z0-9_.:@-]{1,64}$"))]
+        #[oai(example = "some_room", validator(pattern = "^[A-Za-z0-9_.:@-]{1,64}$"))]
         cursor: Query<Option<String>>,
         /// How many rooms to return; a page of long messages ends before, and `has_more` says so.
         #[oai(default = "page_size", validator(minimum(value = "1"), maximum(value = "100")))]
@@ -110,4 +110,8 @@ impl From<store::RoomPage> for RoomPage {
 
 fn page_size() -> u64 {
     PAGE
+}
+
+fn some_room() -> Option<String> {
+    Some("a".to_owned())
 }
