@@ -85,7 +85,7 @@ target/tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny:
 
 # Python's programs are for these checks only, each at the version that they were written with.
 $(VENV)/contract: TOOLS = schemathesis==4.32.5 openapi-spec-validator==0.9.0
-$(VENV)/clients: TOOLS = openapi-generator-cli==7.26.0
+$(VENV)/clients: TOOLS = openapi-generator-cli==7.26.0 openapi-python-client==0.29.1 httpx-sse==0.4.3 mypy==2.4.1
 $(VENV)/deploy: TOOLS = kubernetes-validate==1.37.0
 $(VENV)/e2e: TOOLS = httpx==0.28.1 httpx-sse==0.4.3 redis==8.1.0 'psycopg[binary]==3.3.9'
 $(VENV)/contract $(VENV)/clients $(VENV)/deploy $(VENV)/e2e: Makefile | python
