@@ -42,6 +42,7 @@ export function fill(row, message) {
   if (message.updated_date) tell(edited, message.updated_date, "edited ");
   part(row, "file").hidden = !message.file;
   part(row, "file").firstElementChild.textContent = message.file ?? "";
+  row.style.setProperty("--chars", Math.min(message.content?.length ?? 0, FOLDED));
   if (before?.content !== message.content || !before) fillText(part(row, "text"), message.content);
 }
 
