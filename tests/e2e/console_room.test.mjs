@@ -8,6 +8,8 @@ import { Console } from "./support/console.mjs";
 import { Node } from "./support/node.mjs";
 import { inBrowser } from "./support/pages.mjs";
 
+const POSTED = (url) => url.pathname === "/message";
+
 describe("the console's room", () => {
   const browser = inBrowser();
   let node;
@@ -65,25 +67,62 @@ describe("the console's room", () => {
     assert.equal(new Set(await one.ids()).size, 2);
   });
 
-  it("says what was not sent and why, and sends it again once", async (t) => {
+  it("shows a message once when its answer is lost", async (t) => {
     const one = await open(t);
-    let keys = [];
-    await one.page.route("**/message", async (route) => {
+    one.expects("net::ERR_FAILED");
+    await one.page.route(POSTED, async (route) => {
+      await route.fetch();
+      await route.abort();
+    });
+    await one.write("written, but who knows?");
+    await one.until(() => document.querySelector("#room li.message[data-id] .mark[hidden]"));
+    await one.shows(["written, but who knows?"]);
+  });
+
+  it("sends what was perhaps not sent again under the same key", async (t) => {
+    const one = await open(t);
+    one.expects("net::ERR_FAILED");
+    const keys = [];
+    await one.page.route(POSTED, async (route) => {
       keys.push(route.request().headers()["idempotency-key"]);
-      if (keys.length === 1) {
-        // It is written, but nobody is told so.
-        await route.abort();
-      } else await route.fallback();
+      await (keys.length === 1 ? route.abort() : route.continue());
     });
     await one.write("again");
     const row = one.row("again");
-    await row.getByText("Perhaps not sent").waitFor();
+    await row.getByText("Perhaps not sent: the server cannot be reached").waitFor();
     await row.getByRole("button", { name: "Try again" }).click();
-    await one.until(() => document.querySelector("#room li.message[data-id]:not(.sending)"));
+    await one.until(() => document.querySelector("#room li.message[data-id] .mark[hidden]"));
     await one.shows(["again"]);
-    assert.equal(keys.length, 2);
-    assert.equal(keys[0], keys[1]);
-    one.complaints = one.complaints.filter((line) => !line.includes("net::ERR_FAILED"));
+    assert.deepEqual(keys, [keys[0], keys[0]]);
+  });
+
+  it("says why a message was refused, and forgets it when told so", async (t) => {
+    const one = await open(t);
+    one.expects("422");
+    await one.write("with a \0");
+    const row = one.page.locator("#room li.message");
+    await row.getByText("Not sent: content: must not contain the character U+0000").waitFor();
+    await row.getByRole("button", { name: "Discard" }).click();
+    await one.shows([]);
+  });
+
+  it("tells its own message from another of the same words, by the answer", async (t) => {
+    const one = await open(t);
+    let letThrough;
+    const gate = new Promise((resolve) => (letThrough = resolve));
+    await one.page.route(POSTED, async (route) => {
+      await gate;
+      await route.continue();
+    });
+    await one.write("Yes.");
+    await one.row("Yes.").waitFor();
+    const sender_id = await one.page.evaluate(() => localStorage.getItem("sender"));
+    const elsewhere = await node.send("POST", "/message", { room: one.room, content: "Yes.", sender_id });
+    await one.page.locator(`#room li.message[data-id="${elsewhere.id}"]`).waitFor();
+    await one.shows(["Yes."]);
+    letThrough();
+    await one.shows(["Yes.", "Yes."]);
+    await one.until(() => document.querySelectorAll("#room li.message[data-id]").length === 2);
   });
 
   it("changes and deletes in place, on every page", async (t) => {
@@ -138,5 +177,55 @@ describe("the console's room", () => {
     page.letThrough();
     const texts = said.map(({ content }) => content).toSpliced(3, 2, "changed");
     await one.shows([...texts, "last"]);
+  });
+
+  it("reads anew what cannot be told, and keeps its reader's place", async (t) => {
+    const room = randomUUID();
+    const said = [];
+    for (let at = 0; at < 120; at++) said.push(await node.say(room, `number ${at}`));
+    let letThrough;
+    const gate = new Promise((resolve) => (letThrough = resolve));
+    const one = await Console.open(t, browser, node.url, room, (page) => {
+      // The stream begins at a place that the server does not know.
+      return page.route((url) => url.pathname === "/stream", async (route) => {
+        await gate;
+        await route.continue({ url: route.request().url().replace(/last_event_id=[^&]*/, "last_event_id=0-1") });
+      });
+    });
+    await one.row("number 119").waitFor();
+    await one.page.locator(".scroller").evaluate((scroller) => (scroller.scrollTop = -3000));
+    await one.row("number 60").scrollIntoViewIfNeeded();
+    const place = () => one.row("number 60").evaluate((row) => row.getBoundingClientRect().top);
+    const before = await place();
+    await node.send("PATCH", `/message/${said[61].id}`, { content: "changed" });
+    await fetch(`${node.url}/message/${said[100].id}`, { method: "DELETE" });
+    await node.say(room, "last");
+    letThrough();
+    await one.is("live");
+    await one.page.getByText("read anew: the server has begun a new feed").waitFor();
+    const texts = [...said.map(({ content }) => content), "last"].toSpliced(100, 1);
+    texts[61] = "changed";
+    await one.until((last) => [...document.querySelectorAll("#room .text")].at(-1).textContent === last, "last");
+    const shown = await one.texts();
+    assert.deepEqual(shown, texts.slice(-shown.length));
+    assert.ok(Math.abs((await place()) - before) < 2);
+  });
+
+  it("leaves who reads further up where they are, and says how many messages are new", async (t) => {
+    const room = randomUUID();
+    for (let at = 0; at < 60; at++) await node.say(room, `number ${at}`);
+    const one = await open(t, room);
+    await one.page.locator(".scroller").evaluate((scroller) => (scroller.scrollTop = -1000));
+    const place = () => one.row("number 35").evaluate((row) => row.getBoundingClientRect().top);
+    const before = await place();
+    await node.say(room, "one more");
+    await node.say(room, "and another");
+    await one.page.getByRole("button", { name: "2 new messages" }).waitFor();
+    assert.ok(Math.abs((await place()) - before) < 2);
+    await one.page.getByRole("button", { name: "2 new messages" }).click();
+    await one.row("and another").waitFor();
+    await one.until(() => document.querySelector(".scroller").scrollTop === 0);
+    await one.write("so I see");
+    await one.until(() => document.querySelector(".unread").hidden);
   });
 });

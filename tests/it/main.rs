@@ -12,6 +12,7 @@ mod client_address;
 mod commands;
 mod compression;
 mod connections;
+mod console;
 mod cors;
 mod demo;
 mod deploy;

@@ -28,7 +28,7 @@ export function keepToken(text) {
   if (token() === value) return null;
   if (value === "") return `The browser keeps the cookie ${NAME}: something else has set it. Remove it in the browser's settings.`;
   return guarded && location.protocol !== "https:"
-    ? `This browser keeps the cookie ${NAME} over HTTPS only. Open this page over HTTPS, or start the server with another name for the cookie (AUTH_COOKIE).`
+    ? `This browser keeps the cookie ${NAME} over HTTPS only. Open this page over HTTPS, or start the server with another name for the cookie (JWT_COOKIE).`
     : `This browser does not keep the cookie ${NAME}: cookies are switched off here, or the token is too long for one.`;
 }
 

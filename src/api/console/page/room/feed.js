@@ -10,6 +10,9 @@ import { ownSender, token } from "../identity.js";
 /** Messages in the first page. */
 const FIRST = 50;
 
+/** Messages in those after it, and the most of them that are read to keep somebody's place. */
+const [MORE, MOST] = [100, 20];
+
 /** How long to wait before another try, where the server does not say: twice as long each time, up to the last. */
 const [SOON, LATE] = [1_000, 30_000];
 
@@ -23,7 +26,7 @@ export class Feed {
   #wait = SOON;
   #state = {};
 
-  /** `listener` has `begin(page)`, `change(event)`, `reset(event)`, `present(event)` and `state(state)`. */
+  /** `listener` has `begin(page)`, `change(event)`, `renew()`, `present(event)` and `state(state)`. */
   constructor(room, listener, leaving) {
     this.#room = room;
     this.#listener = listener;
@@ -33,14 +36,15 @@ export class Feed {
     addEventListener("offline", () => this.#say("offline"), { signal: leaving });
   }
 
-  /** The newest messages, as they are now. */
-  newest(limit = FIRST) {
-    return readMessages(this.#room, { limit, signal: this.#leaving });
-  }
-
-  /** What could not be told was read anew. */
-  renewed(reason) {
-    this.#say("live", { reread: reason });
+  /** The newest messages as they are now; back to this one, if it is not too far. */
+  async newest(back = null) {
+    const page = await this.#read({ limit: FIRST });
+    for (let more = 0; more < MOST && page.next_cursor && isNewer(page.messages.at(-1), back); more++) {
+      const { messages, next_cursor } = await this.#read({ limit: MORE, cursor: page.next_cursor });
+      page.messages.push(...messages);
+      page.next_cursor = next_cursor;
+    }
+    return page;
   }
 
   /** Tries now what is to be tried later. */
@@ -62,12 +66,17 @@ export class Feed {
     }
   }
 
+  #read(page) {
+    return readMessages(this.#room, { ...page, signal: this.#leaving });
+  }
+
   #stop() {
     this.#source?.close();
     clearTimeout(this.#timer);
   }
 
   #listen() {
+    this.#stop();
     const where = { room: this.#room, last_event_id: this.#position, presence: true };
     const source = new EventSource(address("stream", { ...where, user_id: token() ? null : ownSender() }));
     source.onmessage = (message) => this.#take(message);
@@ -82,8 +91,7 @@ export class Feed {
       case "connected":
         return this.#connected(event);
       case "reset":
-        this.#say("reset", { reason: event.reason });
-        return this.#listener.reset(event);
+        return this.#reset(event.reason);
       case "bye":
         return this.#say("moving", { detail: event.message });
       case "presence":
@@ -97,8 +105,20 @@ export class Feed {
 
   #connected({ resumed, event_id: position }) {
     this.#wait = SOON;
-    const back = this.#state.since !== undefined || this.#state.name === "moving";
-    this.#say("live", { position, resumed: back && resumed });
+    this.#say("live", { position, resumed: this.#state.since !== undefined && resumed });
+  }
+
+  /** What happened meanwhile cannot be told: it is read. If that fails, all begins anew, when it can. */
+  async #reset(reason) {
+    this.#say("reset", { reason });
+    try {
+      await this.#listener.renew();
+      this.#say("live", { reread: reason });
+    } catch (problem) {
+      this.#stop();
+      this.#position = null;
+      this.#failed(problem);
+    }
   }
 
   #lost() {
@@ -110,7 +130,7 @@ export class Feed {
   /** The browser has given up: asks why. */
   async #refused() {
     try {
-      await this.newest(1);
+      await this.#read({ limit: 1 });
       this.#failed(new Problem(0, { detail: "the stream ended, and was not given again" }));
     } catch (problem) {
       this.#failed(problem);
@@ -134,4 +154,8 @@ export class Feed {
     this.#state = { name, since, position: this.#position, ...more };
     this.#listener.state(this.#state);
   }
+}
+
+function isNewer(message, than) {
+  return than !== null && message !== undefined && message.created_date > than.created_date;
 }

@@ -138,6 +138,11 @@ export class List {
     if (next && messageOf(next)) dress(next);
   }
 
+  /** The first message on the screen. */
+  first() {
+    return messageOf(this.#first()) ?? null;
+  }
+
   /** The first row on the screen. */
   #first() {
     const rows = this.list.children;

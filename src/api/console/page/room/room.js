@@ -93,7 +93,7 @@ class Room {
         this.#state.position(position);
         if (this.#coming.push(event) === 1) soon(() => this.#write());
       },
-      reset: ({ reason }) => this.#renew(reason),
+      renew: () => this.#renew(this.#list.following ? null : this.#list.first()),
       present: (event) => this.#presence.take(event),
       state: (state) => this.#show(state),
     };
@@ -111,12 +111,6 @@ class Room {
     this.#list.end();
   }
 
-  async #newest() {
-    const page = await this.#feed.newest();
-    this.#take(page);
-    return page;
-  }
-
   #take({ messages }) {
     for (const message of messages.toReversed()) this.#sending.take(message);
   }
@@ -128,19 +122,17 @@ class Room {
     this.#scrolled();
   }
 
-  /** The newest messages again, in place. */
-  async #renew(reason) {
+  /** The newest messages again, back to this one, so that its reader keeps the place. */
+  async #renew(back) {
     const asked = performance.now();
-    try {
-      await this.#stretch.renew(() => this.#newest());
-      this.#outbox.read(asked);
-      this.#filled();
-      if (reason) this.#feed.renewed(reason);
-    } catch (problem) {
-      if (this.#leaving.aborted) return;
-      if (!(problem instanceof Problem)) throw problem;
-      this.#show({ name: "refused", problem });
-    }
+    await this.#stretch.renew(async () => {
+      const page = await this.#feed.newest(back);
+      this.#take(page);
+      return page;
+    });
+    this.#outbox.read(asked);
+    this.#filled();
+    if (!this.#stretch.has(back?.id)) this.#list.end();
   }
 
   /** Writes what has come. */
@@ -192,9 +184,18 @@ class Room {
 
   /** Goes to the newest message, which may have to be read first. */
   async #toEnd() {
-    if (!this.#stretch.atHead) await this.#renew();
-    this.#list.end();
-    this.#scrolled();
+    const button = this.#at(".unread");
+    button.disabled = true;
+    try {
+      if (!this.#stretch.atHead) await this.#renew(null);
+      this.#list.end();
+      this.#scrolled();
+    } catch (problem) {
+      if (problem instanceof Problem) button.textContent = `Not read: ${problem.message}. Try again`;
+      else if (!this.#leaving.aborted) throw problem;
+    } finally {
+      button.disabled = false;
+    }
   }
 
   #scrolled() {

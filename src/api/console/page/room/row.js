@@ -1,10 +1,8 @@
 // One message as an element. Whatever it holds is text: nothing is ever read as HTML.
 
-import { person } from "./names.js";
 import { sender } from "../identity.js";
-
-/** What is shown of a long text until somebody asks for all of it, in UTF-16 units. */
-const FOLDED = 2_000;
+import { person } from "./names.js";
+import { FOLDED, showText } from "./text.js";
 
 /** Messages of one sender so close to each other stand under one name. */
 const TOGETHER = 5 * 60_000;
@@ -12,7 +10,6 @@ const TOGETHER = 5 * 60_000;
 const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
 const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: "full" });
-const LINK = /https?:\/\/[^\s<>"'`]+[^\s<>"'`.,;:!?)\]}]/g;
 
 /** Which message an element shows. */
 const shown = new WeakMap();
@@ -42,7 +39,8 @@ export function fill(row, message) {
   if (message.updated_date) tell(edited, message.updated_date, "edited ");
   part(row, "file").hidden = !message.file;
   part(row, "file").firstElementChild.textContent = message.file ?? "";
-  if (before?.content !== message.content || !before) fillText(part(row, "text"), message.content);
+  row.style.setProperty("--chars", Math.min(message.content?.length ?? 0, FOLDED));
+  if (before?.content !== message.content || !before) showText(part(row, "text"), message.content ?? "…");
 }
 
 /** The element of a row with this class. */
@@ -89,43 +87,4 @@ function tell(time, instant, before = "") {
   time.dateTime = instant;
   time.textContent = before + CLOCK.format(at);
   time.title = FULL.format(at);
-}
-
-function fillText(place, content) {
-  const long = (content ?? "").length > FOLDED;
-  place.replaceChildren(...linked(long ? cut(content) : (content ?? "…")));
-  if (!long) return;
-  const all = button(`Show all ${content.length.toLocaleString()} characters`, () => {
-    place.replaceChildren(...linked(content));
-    place.closest("li").focus();
-  });
-  all.className = "all";
-  place.append("… ", all);
-}
-
-/** The beginning of a text, not through the middle of a character. */
-function cut(text) {
-  const half = text.charCodeAt(FOLDED - 1) >> 10 === 0xd800 >> 10;
-  return text.slice(0, half ? FOLDED - 1 : FOLDED);
-}
-
-/** The text, with its web addresses as links. */
-function* linked(text) {
-  let from = 0;
-  for (const { 0: url, index } of text.matchAll(LINK)) {
-    if (!URL.canParse(url)) continue;
-    yield text.slice(from, index);
-    yield link(url);
-    from = index + url.length;
-  }
-  yield text.slice(from);
-}
-
-function link(url) {
-  const made = document.createElement("a");
-  made.href = url;
-  made.rel = "noopener noreferrer nofollow";
-  made.target = "_blank";
-  made.textContent = url;
-  return made;
 }
