@@ -185,7 +185,8 @@ fn routes_of<T: OpenApi + 'static>(
     let place = Place { cookie: &gate.carriers.cookie, rooms: true, figures: !parts.apart };
     let console = parts.console.then(|| Arc::new(Console::new(place)));
     let limiter = gate.limiter.clone();
-    let (docs, json, yaml) = (docs::page(service.swagger_ui_html()), service.spec(), service.spec_yaml());
+    let docs = docs::page(&service.swagger_ui_html(), parts.console);
+    let (json, yaml) = (service.spec(), service.spec_yaml());
     let allow = Arc::new(allow::Allow::of(&json));
     let routes = Arc::clone(&allow);
     let mut endpoint = Route::new()
