@@ -65,22 +65,18 @@ async function follow(url, request, show) {
   return new Response(await read(answer.body, request.signal, as), { status, statusText, headers });
 }
 
-/** Reads to the end, whichever it is, and returns what came last. */
+/** Reads to the end, and returns what came last. Whether a stream has ended or was lost cannot always be told. */
 async function read(body, signal, show) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
-  let [text, timer] = [""];
-  try {
-    for (;;) {
-      const { value, done } = await reader.read();
-      if (done) return text;
-      text = tail(text + value);
-      timer ??= setTimeout(() => (show(text), (timer = undefined)), PACE);
-    }
-  } catch (error) {
-    return signal.aborted ? text : `${text}: ${error}\n`;
-  } finally {
-    clearTimeout(timer);
+  const next = () => reader.read().catch(() => ({ done: true }));
+  let text = "";
+  let timer;
+  for (let part = await next(); !part.done; part = await next()) {
+    text = tail(text + part.value);
+    timer ??= setTimeout(() => (show(text), (timer = undefined)), PACE);
   }
+  clearTimeout(timer);
+  return signal.aborted ? text : `${text}: the stream has ended\n`;
 }
 
 /** As many of the last events as are shown. */

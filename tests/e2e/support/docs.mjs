@@ -19,7 +19,6 @@ export class Docs extends Watched {
     page.on("console", (said) => said.type() === "error" && docs.#log(said.text()));
     page.on("pageerror", (error) => docs.wrong.push(`${error}`));
     page.on("requestfailed", (request) => docs.#end(request));
-    page.setDefaultTimeout(Number(process.env.WAIT ?? 30_000));
     await page.goto(`${url}/docs${fragment}`);
     await page.locator(".opblock").first().waitFor();
     return docs;
@@ -48,9 +47,9 @@ export class Docs extends Watched {
   /** Gives a token, under the name that the document has for the kind of it. */
   async authorize(kind, token) {
     await this.page.locator(".scheme-container .authorize").click();
-    const form = this.page.locator(".auth-container").filter({ hasText: kind }).filter({ has: this.page.locator("input") });
-    await form.first().locator("input").fill(token);
-    await form.first().locator("button.authorize").click();
+    const form = this.page.locator(".auth-container", { hasText: kind, has: this.page.locator("input") }).first();
+    await form.locator("input").fill(token);
+    await form.locator("button.authorize").click();
     await this.page.locator(".btn-done").first().click();
   }
 
