@@ -117,7 +117,7 @@ describe("the page of all calls", () => {
     assert.deepEqual(docs.wrong, []);
   });
 
-  it("shows what a model replies as it is written, if that is asked for", async (t) => {
+  it("shows what a model replies as a stream, if that is asked for", async (t) => {
     const docs = await open(t);
     const call = await docs.call("post", "/chat");
     await call.write({ user_id: randomUUID(), message: "Say it again." });
