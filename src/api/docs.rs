@@ -1,7 +1,7 @@
 //! The document, and the page at `/docs`: a form for every call.
 //!
-//! It is one page of Swagger UI, scripts and styles inside. Its policy names those scripts by their hashes: what else
-//! came to stand in it would not run. It may call this server and no other.
+//! It is one page of Swagger UI, which poem-openapi brings, with scripts and styles of ours, all inside. Its policy names
+//! them by their hashes: what else came to stand in it would not run. It may call this server and no other.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
@@ -13,10 +13,23 @@ use super::front::Once;
 /// How long what describes the calls may be kept: it changes with the version of the program.
 const KEPT: &str = "max-age=300";
 
-/// Serves the page.
-pub(super) fn page(html: String) -> impl Endpoint {
-    let policy = policy(&html);
+/// The page, and where in it stands what.
+const PAGE: &str = include_str!("docs/page.html");
+const STYLE: &str = include_str!("docs/style.css");
+const STREAMS: &str = include_str!("docs/streams.js");
+const START: &str = include_str!("docs/page.js");
+/// Where there is one.
+const CONSOLE: &str = r#"<nav><a href="/">Console</a></nav>"#;
+
+/// Serves the page. Of the one that poem would serve it takes the program of Swagger UI, and its style.
+pub(super) fn page(swagger: &str, console: bool) -> impl Endpoint + use<> {
+    let (program, its_style) = (inside(swagger, "script"), inside(swagger, "style"));
+    let policy = policy(&[program, STREAMS, START], &[its_style, STYLE]);
     let policy = SetHeader::new().overriding(header::CONTENT_SECURITY_POLICY, policy);
+    // The long ones last: nothing is looked for in them.
+    let html = PAGE.replace("{{console}}", if console { CONSOLE } else { "" }).replace("{{style}}", STYLE);
+    let html = html.replace("{{streams}}", STREAMS).replace("{{start}}", START);
+    let html = html.replace("{{swagger style}}", its_style).replace("{{swagger}}", program);
     text("text/html; charset=utf-8", html).with(policy)
 }
 
@@ -29,26 +42,20 @@ pub(super) fn text(content_type: &'static str, text: String) -> impl Endpoint<Ou
     })
 }
 
-fn policy(html: &str) -> String {
-    let hashes = |tag| inside(html, tag).map(hash).collect::<Vec<_>>().join(" ");
-    let (scripts, styles) = (hashes("script"), hashes("style"));
+fn policy(scripts: &[&str], styles: &[&str]) -> String {
+    let hashes = |texts: &[&str]| texts.iter().map(|text| hash(text)).collect::<Vec<_>>().join(" ");
+    let (scripts, styles) = (hashes(scripts), hashes(styles));
     format!(
         "default-src 'none'; script-src {scripts}; style-src {styles}; img-src data:; connect-src 'self'; \
          base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
 }
 
-/// What stands between such tags.
-fn inside<'a>(html: &'a str, tag: &str) -> impl Iterator<Item = &'a str> {
+/// What stands between the first such tags, or nothing.
+fn inside<'a>(html: &'a str, tag: &str) -> &'a str {
     let (open, close) = (format!("<{tag}"), format!("</{tag}>"));
-    let mut rest = html;
-    std::iter::from_fn(move || {
-        let (_, after) = rest.split_once(&open)?;
-        let (_, after) = after.split_once('>')?;
-        let (text, after) = after.split_once(&close)?;
-        rest = after;
-        Some(text)
-    })
+    let text = || html.split_once(&open)?.1.split_once('>')?.1.split_once(&close);
+    text().map_or("", |(text, _)| text)
 }
 
 fn hash(text: &str) -> String {

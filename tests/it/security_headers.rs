@@ -72,7 +72,7 @@ async fn the_page_of_the_document_runs_its_own_scripts_and_no_others() {
     let policy = said(answer.headers(), "content-security-policy").to_owned();
     let (_, scripts) = policy.split_once("script-src ").unwrap();
     let scripts = scripts.split(';').next().unwrap();
-    assert_eq!(scripts.split(' ').filter(|source| source.starts_with("'sha256-")).count(), 2, "{scripts}");
+    assert_eq!(scripts.split(' ').filter(|source| source.starts_with("'sha256-")).count(), 3, "{scripts}");
     assert!(!policy.contains("unsafe") && !policy.contains('*') && !policy.contains("http"), "{policy}");
     assert!(policy.contains("connect-src 'self'") && policy.contains("base-uri 'none'"), "{policy}");
 }

@@ -1,0 +1,38 @@
+// The page at /docs: a form for every call, and its answer.
+//
+// Tokens stay in the memory of the page, and are gone when it is loaded again: Swagger UI could only keep them in
+// `localStorage`, where they outlive the tab, on a machine that may not be its user's alone.
+
+/** What says in the dialog of tokens that a cookie cannot be given there: no page may set the one that is asked for. */
+function Cookies() {
+  const wrap = (Original, { React: { createElement } }) =>
+    function Token(props) {
+      const { definitions } = props;
+      if (!definitions.every((scheme) => scheme.get("in") === "cookie")) return createElement(Original, props);
+      return createElement(
+        "div",
+        { className: "auth-container" },
+        createElement("h4", null, createElement("code", null, definitions.keySeq().join(", "))),
+        createElement("p", null, "If your browser has this cookie, it is sent by itself: it cannot be given here."),
+      );
+    };
+  return { wrapComponents: { auths: wrap } };
+}
+
+/** `curl` is to show a stream as it comes. */
+function unbuffered(request) {
+  request.curlOptions = isStream(request.headers.accept) ? ["-N"] : [];
+  return request;
+}
+
+SwaggerUIBundle({
+  dom_id: "#ui",
+  url: "/openapi.json",
+  validatorUrl: null,
+  deepLinking: true,
+  tryItOutEnabled: true,
+  displayRequestDuration: true,
+  defaultModelsExpandDepth: 0,
+  requestInterceptor: unbuffered,
+  plugins: [Streams, Cookies],
+});
