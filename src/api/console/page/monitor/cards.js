@@ -1,0 +1,137 @@
+// The cards: a large figure each, what belongs to it in a line below, and how it was in the last two minutes.
+
+import { element, say } from "./elements.js";
+import { History } from "./history.js";
+import { Plot } from "./plot.js";
+import { UNKNOWN, bytes, count, line, milliseconds, number, seconds } from "./words.js";
+
+const perSecond = (value) => [number(value), "/s"];
+const plain = (value) => [number(value), ""];
+
+/**
+ * Of each card: its name; `of`, the values of its plot, the first of which is the large figure; `as`, how they are said;
+ * `lines`, what they are called, where there are several; `more`, the line below; `least`, the smallest scale.
+ */
+const CARDS = {
+  changes: {
+    title: "Changes",
+    of: ({ changes }) => [changes],
+    as: perSecond,
+    more: ({ posts }) => `${number(posts)}/s posted over HTTP and sockets`,
+    least: 5,
+  },
+  subscribers: {
+    title: "Subscribers",
+    of: ({ streams, sockets }) => [streams + sockets],
+    as: plain,
+    more: ({ streams, sockets }) => `${count(streams, "stream")} · ${count(sockets, "socket")}`,
+    least: 5,
+  },
+  deliveries: {
+    title: "Deliveries",
+    of: ({ deliveries }) => [deliveries],
+    as: perSecond,
+    more: ({ connections }) => `over ${count(connections, "connection")}`,
+    least: 5,
+  },
+  latency: {
+    title: "Commit → socket",
+    of: ({ latency }) => [latency?.p50_ms ?? null, latency?.p99_ms ?? null],
+    as: milliseconds,
+    lines: ["p50", "p99"],
+    more: ({ latency }) => {
+      if (!latency) return "no change in the last ten seconds";
+      const where = latency.stage === "node" ? "up to the node, since no stream is timed" : `of ${count(latency.samples, "sample")}`;
+      return `p99 ${line(milliseconds(latency.p99_ms))}, ${where}`;
+    },
+    least: 5,
+  },
+  lag: {
+    title: "Relay lag",
+    of: ({ relay }) => [relay.lag_changes],
+    as: (value) => [number(value), value === 1 ? "change" : "changes"],
+    more: ({ relay }) => (relay.lag_seconds === null ? "the leader tells nothing" : `Redis had all ${line(seconds(relay.lag_seconds))} ago`),
+    least: 5,
+  },
+  ring: {
+    title: "Ring span",
+    of: ({ ring }) => [ring],
+    as: seconds,
+    more: ({ ringChanges, ringBytes }) => `${count(ringChanges, "change")} · ${line(bytes(ringBytes))} in memory`,
+    least: 10,
+  },
+  log: {
+    title: "Log span",
+    of: ({ log }) => [log?.oldest_seconds ?? null],
+    as: seconds,
+    more: ({ log }) => (log ? `${count(log.changes, "change")} · ${line(bytes(log.bytes))} in PostgreSQL` : "PostgreSQL does not answer"),
+    least: 10,
+  },
+};
+
+class Card {
+  #card;
+  #history = new History();
+  #plot;
+  #figure = element("p", { class: "figure" });
+  #more = element("p", { class: "more" });
+
+  constructor(name, card) {
+    this.#card = card;
+    const heading = element("h3", { id: `monitor-${name}` }, card.title);
+    const tell = (values, scale) => this.#tell(values, scale);
+    this.#plot = new Plot(card.title, this.#history, tell, card.least);
+    const parts = [heading, this.#figure, this.#more, this.#plot.element];
+    this.element = element("article", { class: "card", "data-card": name, "aria-labelledby": heading.id }, ...parts);
+  }
+
+  /** Values in words; of a scale the number alone. */
+  #tell(values, scale = false) {
+    const { as, lines = [] } = this.#card;
+    const told = values.map((value, at) => line([...(scale || !lines.length ? [] : [lines[at]]), ...as(value)]));
+    return told.join(", ").replace(` ${"/s"}`, "/s");
+  }
+
+  show(now, summary) {
+    const { of, as, more } = this.#card;
+    const values = of(summary);
+    this.#history.add(now, values);
+    say(this.#more, more(summary));
+    const parts = as(values[0]);
+    const spans = parts.map((part, at) => element("span", { class: at % 2 ? "unit" : "number" }, part));
+    if (line(parts) !== this.#figure.textContent) this.#figure.replaceChildren(...spans.flatMap((span) => [span, " "]).slice(0, -1));
+    this.#figure.classList.toggle("unknown", parts[0] === UNKNOWN);
+    this.#plot.draw(now);
+  }
+}
+
+/** Who leads, for how long, and when it was heard: a card without a plot. */
+class Leader {
+  #name = element("bdi", { class: "leader" });
+  #since = element("p", { class: "more" });
+  #sign = element("p", { class: "more" });
+
+  constructor() {
+    const heading = element("h3", { id: "monitor-leader" }, "Leader");
+    const parts = [heading, element("p", { class: "figure" }, this.#name), this.#since, this.#sign];
+    this.element = element("article", { class: "card", "data-card": "leader", "aria-labelledby": heading.id }, ...parts);
+  }
+
+  show(_, { relay }) {
+    say(this.#name, relay.leader ?? "nobody");
+    say(this.#since, relay.leading_seconds === null ? "has not said since when" : `for ${line(seconds(relay.leading_seconds))}`);
+    const sign = relay.leader_seconds;
+    say(this.#sign, sign === null ? "" : sign < 3 ? "gives signs of life" : `no sign of life for ${line(seconds(sign))}`);
+    this.#sign.classList.toggle("bad", sign >= 3);
+  }
+}
+
+/** All cards. */
+export class Cards {
+  #cards = [...Object.entries(CARDS).map(([name, card]) => new Card(name, card)), new Leader()];
+  element = element("div", { class: "cards" }, ...this.#cards.map((card) => card.element));
+
+  show(now, summary) {
+    for (const card of this.#cards) card.show(now, summary);
+  }
+}
