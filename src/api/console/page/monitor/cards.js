@@ -5,6 +5,9 @@ import { History } from "./history.js";
 import { Plot } from "./plot.js";
 import { UNKNOWN, bytes, count, line, milliseconds, number, seconds } from "./words.js";
 
+/** What is looked at every second or more often is not said to be so new: the figure would flicker. */
+const SOON = 3;
+
 const perSecond = (value) => [number(value), "/s"];
 const plain = (value) => [number(value), ""];
 
@@ -41,8 +44,8 @@ const CARDS = {
     lines: ["p50", "p99"],
     more: ({ latency }) => {
       if (!latency) return "no change in the last ten seconds";
-      const where = latency.stage === "node" ? "up to the node, since no stream is timed" : `of ${count(latency.samples, "sample")}`;
-      return `p99 ${line(milliseconds(latency.p99_ms))}, ${where}`;
+      const where = latency.stage === "node" ? "up to the node: no stream is timed" : count(latency.samples, "sample");
+      return `p99 ${line(milliseconds(latency.p99_ms))} · ${where}`;
     },
     least: 5,
   },
@@ -50,7 +53,10 @@ const CARDS = {
     title: "Relay lag",
     of: ({ relay }) => [relay.lag_changes],
     as: (value) => [number(value), value === 1 ? "change" : "changes"],
-    more: ({ relay }) => (relay.lag_seconds === null ? "the leader tells nothing" : `Redis had all ${line(seconds(relay.lag_seconds))} ago`),
+    more: ({ relay: { lag_seconds: ago } }) => {
+      if (ago === null) return "the leader has not told";
+      return ago < SOON ? "Redis has all, or is about to" : `Redis last had all ${line(seconds(ago))} ago`;
+    },
     least: 5,
   },
   ring: {
@@ -89,15 +95,16 @@ class Card {
   #tell(values, scale = false) {
     const { as, lines = [] } = this.#card;
     const told = values.map((value, at) => line([...(scale || !lines.length ? [] : [lines[at]]), ...as(value)]));
-    return told.join(", ").replace(` ${"/s"}`, "/s");
+    return told.join(", ").replaceAll(" /s", "/s");
   }
 
   show(now, summary) {
-    const { of, as, more } = this.#card;
+    const { of, as, more, lines = [] } = this.#card;
     const values = of(summary);
     this.#history.add(now, values);
     say(this.#more, more(summary));
-    const parts = as(values[0]);
+    const parts = [...as(values[0])];
+    if (lines.length && parts[0] !== UNKNOWN) parts.push(parts.pop() + ` ${lines[0]}`);
     const spans = parts.map((part, at) => element("span", { class: at % 2 ? "unit" : "number" }, part));
     if (line(parts) !== this.#figure.textContent) this.#figure.replaceChildren(...spans.flatMap((span) => [span, " "]).slice(0, -1));
     this.#figure.classList.toggle("unknown", parts[0] === UNKNOWN);
@@ -110,10 +117,11 @@ class Leader {
   #name = element("bdi", { class: "leader" });
   #since = element("p", { class: "more" });
   #sign = element("p", { class: "more" });
+  #head = element("p", { class: "more" });
 
   constructor() {
     const heading = element("h3", { id: "monitor-leader" }, "Leader");
-    const parts = [heading, element("p", { class: "figure" }, this.#name), this.#since, this.#sign];
+    const parts = [heading, element("p", { class: "figure" }, this.#name), this.#since, this.#sign, this.#head];
     this.element = element("article", { class: "card", "data-card": "leader", "aria-labelledby": heading.id }, ...parts);
   }
 
@@ -121,8 +129,9 @@ class Leader {
     say(this.#name, relay.leader ?? "nobody");
     say(this.#since, relay.leading_seconds === null ? "has not said since when" : `for ${line(seconds(relay.leading_seconds))}`);
     const sign = relay.leader_seconds;
-    say(this.#sign, sign === null ? "" : sign < 3 ? "gives signs of life" : `no sign of life for ${line(seconds(sign))}`);
-    this.#sign.classList.toggle("bad", sign >= 3);
+    say(this.#sign, sign === null ? "" : sign < SOON ? "gives signs of life" : `no sign of life for ${line(seconds(sign))}`);
+    this.#sign.classList.toggle("bad", sign >= SOON);
+    say(this.#head, relay.head === null ? "" : `gave position ${relay.head}, and Redis has ${relay.published ?? "none"}`);
   }
 }
 

@@ -33,14 +33,15 @@ function told(notice, report) {
 }
 
 /** Why there are no figures. */
-function refused(notice, status) {
+function refused(notice, status, shown) {
   if (status === 404) {
     return notice.say("bad", "The figures are not served at this address.", [
       "The server has a port of its own for them (ADMIN_PORT): open this page there.",
     ]);
   }
   const why = status === null ? [] : [`It answered with status ${status}.`];
-  notice.say("bad", "No answer from the server. What is shown below is what it told last.", why);
+  const below = shown ? " What is shown below is what it told last." : "";
+  notice.say("bad", `No answer from the server.${below}`, why);
 }
 
 export function open(section) {
@@ -57,7 +58,7 @@ export function open(section) {
       nodes.show(report);
     },
     (status) => {
-      refused(notice, status);
+      refused(notice, status, !figures.hidden);
       figures.classList.add("old");
     },
   );
