@@ -15,7 +15,7 @@ const still = matchMedia("(prefers-reduced-motion: reduce)");
 function ceiling(most, least) {
   const value = Math.max(most, least);
   const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 5, 10].find((factor) => factor * power >= value) * power;
+  return [1, 2, 3, 4, 5, 6, 8, 10].find((factor) => factor * power >= value) * power;
 }
 
 export class Plot {
