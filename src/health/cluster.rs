@@ -99,11 +99,13 @@ impl Health {
     }
 }
 
-/// PostgreSQL knows best who leads. A leader that has just been replaced may not know it yet.
+/// PostgreSQL knows best who leads. A leader that has just been replaced may not know it yet, or have died as one; where
+/// PostgreSQL does not say, whoever was heard last is believed.
 fn lead(vitals: Option<&Vitals>, nodes: &[Node]) -> LeadPart {
     let known = vitals.and_then(|vitals| vitals.leader.as_ref());
-    let mut leading = nodes.iter().filter_map(|node| Some((node, node.figures.leads.as_ref()?)));
-    let told = leading.find(|(node, _)| known.is_none_or(|known| *known == node.name));
+    let leading = nodes.iter().filter_map(|node| Some((node, node.figures.leads.as_ref()?)));
+    let leading = leading.filter(|(node, _)| known.is_none_or(|known| *known == node.name));
+    let told = leading.min_by_key(|(node, _)| node.silent);
     let part = told.map(|(node, leads)| LeadPart {
         leader: Some(node.name.clone()),
         leading_seconds: Some(leads.seconds + node.silent.as_secs_f64()),
@@ -123,5 +125,37 @@ fn lead(vitals: Option<&Vitals>, nodes: &[Node]) -> LeadPart {
 impl From<Node> for NodePart {
     fn from(Node { name, silent, figures }: Node) -> Self {
         Self { node: name, silent_seconds: silent.as_secs_f64(), figures }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{cluster::LeaderFigures, store::Held};
+
+    fn node(name: &str, silent: u64, leads: Option<&str>) -> Node {
+        let leads = leads.map(|head| LeaderFigures { head: head.to_owned(), seconds: 60.0, ..Default::default() });
+        let figures = Figures { leads, ..Default::default() };
+        Node { name: name.to_owned(), silent: Duration::from_secs(silent), figures }
+    }
+
+    fn told(leader: Option<&str>, nodes: &[Node]) -> (Option<String>, Option<String>, Option<f64>) {
+        let leader = leader.map(|leader| Some(leader.to_owned()));
+        let vitals = leader.map(|leader| Vitals { leader, stamped: None, captures: true, log: Held::default() });
+        let LeadPart { leader, head, leading_seconds, .. } = lead(vitals.as_ref(), nodes);
+        (leader, head, leading_seconds)
+    }
+
+    #[test]
+    fn of_two_that_say_they_lead_postgres_knows_which_does_and_else_the_one_heard_last() {
+        let (a, b, c) = (node("a", 7, Some("1-9")), node("b", 1, Some("1-12")), node("c", 0, None));
+        let all = [a.clone(), b, c];
+        let some = |name: &str, head: &str, seconds| (Some(name.to_owned()), Some(head.to_owned()), Some(seconds));
+        assert_eq!(told(Some("a"), &all), some("a", "1-9", 67.0));
+        assert_eq!(told(Some("b"), &all), some("b", "1-12", 61.0));
+        assert_eq!(told(None, &all), some("b", "1-12", 61.0));
+        assert_eq!(told(None, &all[2..]), (None, None, None));
+        // The new one leads already, and has not told it yet.
+        assert_eq!(told(Some("c"), &[a]), (Some("c".to_owned()), None, None));
     }
 }
