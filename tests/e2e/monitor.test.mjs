@@ -69,7 +69,8 @@ describe("the monitor", () => {
       for (const card of ["changes", "deliveries"]) {
         await until(page, card, ({ number, unit, most }) => Number(number) > 0 && unit === "/s" && most > 0);
       }
-      await until(page, "latency", ({ number, unit, more }) => Number(number) > 0 && unit === "ms p50" && /^p99 .* samples?$/.test(more));
+      const timed = ({ unit, more }) => unit === "ms p50" && /^p99 .* samples?$/.test(more);
+      await until(page, "latency", (card) => Number(card.number) > 0 && timed(card));
       await until(page, "ring", ({ number, unit, more }) => Number(number) > 0 && unit === "s" && more.endsWith("in memory"));
       await until(page, "log", ({ number, more }) => Number(number) > 0 && more.endsWith("in PostgreSQL"));
       await until(page, "lag", ({ number, more }) => Number(number) >= 0 && more.startsWith("Redis "));
@@ -86,7 +87,8 @@ describe("the monitor", () => {
   it("tells by keyboard what was when, and says nothing of itself", async (t) => {
     const page = await monitor(t);
     await busy(other, () => until(page, "changes", ({ number }) => Number(number) > 0));
-    assert.equal(await page.locator("[aria-live], [role=status], [role=alert], [role=log]").count(), 1);
+    const live = page.locator("#monitor").locator("[aria-live], [role=status], [role=alert], [role=log]");
+    assert.equal(await live.count(), 1);
     await page.keyboard.press("Tab");
     const plots = page.getByRole("slider");
     for (let tabs = 0; tabs < 10 && !(await plots.first().evaluate((plot) => plot === document.activeElement)); tabs += 1) {
@@ -192,7 +194,7 @@ describe("the monitor", () => {
       await page.setViewportSize({ width, height });
       await page.emulateMedia({ colorScheme });
       const wide = await page.locator("#monitor").evaluate((view) => view.scrollWidth - view.clientWidth);
-      assert.equal(wide, 0, name);
+      assert.deepEqual([wide, await overlapping(page)], [0, []], name);
       await drawnAgain(page);
       await page.screenshot({ path: `${SHOTS}monitor-${name}.png` });
     }
@@ -244,6 +246,17 @@ function drawnAgain(page, come = true) {
       else setTimeout(resolve, 1500);
     });
   }, come);
+}
+
+/** What stands on something else: the room's style is in the same page. */
+function overlapping(page) {
+  return page.evaluate(() => {
+    const parts = [...document.querySelectorAll("#monitor :is(.verdicts, [data-card], .nodes)")];
+    const places = parts.map((part) => [part.dataset.card ?? part.className, part.getBoundingClientRect()]);
+    const meet = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+    const on = ([name, place]) => places.filter(([other, where]) => other !== name && meet(place, where));
+    return places.flatMap((one) => on(one).map(([other]) => `${one[0]} on ${other}`));
+  });
 }
 
 /** Lets the page believe that it can be seen, or cannot. */

@@ -70,7 +70,10 @@ const CARDS = {
     title: "Log span",
     of: ({ log }) => [log?.oldest_seconds ?? null],
     as: seconds,
-    more: ({ log }) => (log ? `${count(log.changes, "change")} · ${line(bytes(log.bytes))} in PostgreSQL` : "PostgreSQL does not answer"),
+    more: ({ log }) => {
+      if (!log) return "PostgreSQL does not answer";
+      return `${count(log.changes, "change")} · ${line(bytes(log.bytes))} in PostgreSQL`;
+    },
     least: 10,
   },
 };
@@ -88,7 +91,7 @@ class Card {
     const tell = (values, scale) => this.#tell(values, scale);
     this.#plot = new Plot(card.title, this.#history, tell, card.least);
     const parts = [heading, this.#figure, this.#more, this.#plot.element];
-    this.element = element("article", { class: "card", "data-card": name, "aria-labelledby": heading.id }, ...parts);
+    this.element = element("article", { class: "gauge", "data-card": name, "aria-labelledby": heading.id }, ...parts);
   }
 
   /** Values in words; of a scale the number alone. */
@@ -106,7 +109,8 @@ class Card {
     const parts = [...as(values[0])];
     if (lines.length && parts[0] !== UNKNOWN) parts.push(parts.pop() + ` ${lines[0]}`);
     const spans = parts.map((part, at) => element("span", { class: at % 2 ? "unit" : "number" }, part));
-    if (line(parts) !== this.#figure.textContent) this.#figure.replaceChildren(...spans.flatMap((span) => [span, " "]).slice(0, -1));
+    const figure = spans.flatMap((span) => [span, " "]).slice(0, -1);
+    if (line(parts) !== this.#figure.textContent) this.#figure.replaceChildren(...figure);
     this.#figure.classList.toggle("unknown", parts[0] === UNKNOWN);
     this.#plot.draw(now);
   }
@@ -122,23 +126,25 @@ class Leader {
   constructor() {
     const heading = element("h3", { id: "monitor-leader" }, "Leader");
     const parts = [heading, element("p", { class: "figure" }, this.#name), this.#since, this.#sign, this.#head];
-    this.element = element("article", { class: "card", "data-card": "leader", "aria-labelledby": heading.id }, ...parts);
+    this.element = element("article", { class: "gauge", "data-card": "leader", "aria-labelledby": heading.id }, ...parts);
   }
 
   show(_, { relay }) {
     say(this.#name, relay.leader ?? "nobody");
-    say(this.#since, relay.leading_seconds === null ? "has not said since when" : `for ${line(seconds(relay.leading_seconds))}`);
-    const sign = relay.leader_seconds;
-    say(this.#sign, sign === null ? "" : sign < SOON ? "gives signs of life" : `no sign of life for ${line(seconds(sign))}`);
+    const { leading_seconds: since, leader_seconds: sign } = relay;
+    say(this.#since, since === null ? "has not said since when" : `for ${line(seconds(since))}`);
+    say(this.#sign, sign < SOON ? "gives signs of life" : `no sign of life for ${line(seconds(sign))}`);
+    this.#sign.hidden = sign === null;
     this.#sign.classList.toggle("bad", sign >= SOON);
-    say(this.#head, relay.head === null ? "" : `gave position ${relay.head}, and Redis has ${relay.published ?? "none"}`);
+    say(this.#head, `gave position ${relay.head}, and Redis has ${relay.published ?? "none"}`);
+    this.#head.hidden = relay.head === null;
   }
 }
 
 /** All cards. */
 export class Cards {
   #cards = [...Object.entries(CARDS).map(([name, card]) => new Card(name, card)), new Leader()];
-  element = element("div", { class: "cards" }, ...this.#cards.map((card) => card.element));
+  element = element("div", { class: "gauges" }, ...this.#cards.map((card) => card.element));
 
   show(now, summary) {
     for (const card of this.#cards) card.show(now, summary);

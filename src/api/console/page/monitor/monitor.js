@@ -28,8 +28,8 @@ function told(notice, report) {
   const reasons = troubles(report);
   if (!reasons.length) return notice.say("good", "All is well.");
   if (report.ok) return notice.say("warn", "Changes come through, but not all is as it should be.", reasons);
-  const stage = report.stale ? `Changes are not proved to come through: it begins at ${report.stale}.` : "This node takes no traffic.";
-  notice.say("bad", stage, reasons);
+  const where = `Changes are not proved to come through: it begins at ${report.stale}.`;
+  notice.say("bad", report.stale ? where : "This node takes no traffic.", reasons);
 }
 
 /** Why there are no figures. */

@@ -61,8 +61,9 @@ export class Nodes {
 
   constructor() {
     const heads = ["Node", ...COLUMNS.map(([head]) => head)];
-    const head = element("tr", { role: "row" }, ...heads.map((text) => element("th", { scope: "col", role: "columnheader" }, text)));
-    const table = element("table", { role: "table" }, this.#caption, element("thead", { role: "rowgroup" }, head), this.#body);
+    const column = (text) => element("th", { scope: "col", role: "columnheader" }, text);
+    const head = element("thead", { role: "rowgroup" }, element("tr", { role: "row" }, ...heads.map(column)));
+    const table = element("table", { role: "table" }, this.#caption, head, this.#body);
     const frame = { class: "nodes", role: "region", "aria-label": "Nodes", tabindex: 0 };
     this.element = element("div", frame, table);
   }
@@ -73,7 +74,8 @@ export class Nodes {
     for (const node of nodes) rows.get(node.node).show(node, answering);
     const there = [...rows.values()].map((row) => row.element);
     // Rows that stay are left where they are: whoever reads one is not thrown out.
-    const same = there.length === this.#body.children.length && there.every((row, at) => row === this.#body.children[at]);
+    const shown = this.#body.children;
+    const same = there.length === shown.length && there.every((row, at) => row === shown[at]);
     if (!same) this.#body.replaceChildren(...there);
     this.#rows = rows;
   }

@@ -8,7 +8,8 @@ import { drawn, element, say } from "./elements.js";
 import { SPAN } from "./history.js";
 
 const [WIDTH, HEIGHT, STEP] = [1200, 100, 1000];
-const KEYS = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10, Home: -Infinity, End: Infinity };
+const ARROWS = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 };
+const KEYS = { ...ARROWS, PageDown: -10, PageUp: 10, Home: -Infinity, End: Infinity };
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
 /** The next round number: where a scale may end. */
@@ -35,9 +36,9 @@ export class Plot {
   constructor(name, history, tell, least) {
     [this.#history, this.#tell, this.#least] = [history, tell, least];
     this.#mark.style.display = "none";
-    const picture = drawn("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" });
-    picture.append(this.#lines, this.#mark);
-    const range = { "aria-valuemin": -SPAN / STEP, "aria-valuemax": 0, "aria-valuenow": 0, "aria-valuetext": "no figures yet" };
+    const stretched = { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none" };
+    const picture = drawn("svg", { ...stretched, "aria-hidden": "true" }, this.#lines, this.#mark);
+    const range = { "aria-valuemin": -SPAN / STEP, "aria-valuemax": 0, "aria-valuenow": 0 };
     const role = { role: "slider", tabindex: 0, "aria-label": `${name} in the last two minutes`, ...range };
     this.element = element("div", { class: "plot", ...role }, picture, this.#top, this.#note);
     const listen = (event, react) => this.element.addEventListener(event, react);
@@ -57,7 +58,8 @@ export class Plot {
     const place = ([at, value]) => `${this.#x(at).toFixed(1)} ${(HEIGHT * (1 - (0.94 * value) / top)).toFixed(1)}`;
     const lines = this.#history.points.at(-1)?.values.length ?? 0;
     const paths = Array.from({ length: lines }, (_, line) => {
-      const stretches = this.#history.stretches(line).map((points) => ({ points, d: `M${points.map(place).join("L")}` }));
+      const drawing = (points) => ({ points, d: `M${points.map(place).join("L")}` });
+      const stretches = this.#history.stretches(line).map(drawing);
       const close = ({ points, d }) => `${d}V${HEIGHT}H${this.#x(points[0][0]).toFixed(1)}Z`;
       const area = drawn("path", { class: `area line-${line}`, d: stretches.map(close).join("") });
       return [area, drawn("path", { class: `line line-${line}`, d: stretches.map(({ d }) => d).join("") })];

@@ -25,7 +25,8 @@ export function count(value, one, many = `${one}s`) {
 /** Milliseconds, with a number and a unit. */
 export function milliseconds(value) {
   if (!known(value)) return [UNKNOWN, ""];
-  return value < 1000 ? [(value < 1 ? hundredths : value < 10 ? tenths : whole).format(value), "ms"] : seconds(value / 1000);
+  if (value >= 1000) return seconds(value / 1000);
+  return [(value < 1 ? hundredths : value < 10 ? tenths : whole).format(value), "ms"];
 }
 
 /** A span of time, as [number, unit] pairs in a row: "3.4 s", "2 min 13 s", "4 h 7 min", "3 d 2 h". */
