@@ -11,6 +11,7 @@ use crate::{
     auth::Auth,
     change::{EventId, History},
     chat::{Chat, model::Model},
+    cluster::{self, Cluster},
     config::{Links, Settings},
     edge,
     health::Health,
@@ -41,27 +42,29 @@ struct Node {
     sessions: Sessions,
     presence: Presence,
     chat: Chat,
+    cluster: Cluster,
     health: Health,
     auth: Auth,
 }
 
 impl Node {
-    fn new(store: Store, links: &Links, settings: &Settings, head: EventId) -> Result<Self> {
+    fn new(store: Store, links: &Links, settings: &Settings, head: EventId, address: String) -> Result<Self> {
         let redis = Redis::new(&links.redis_url, &settings.feed.redis_prefix).context("REDIS_URL")?;
         let line = Line::new(redis.clone(), settings.limits.redis_patience);
         let hub = Hub::new(settings.streams.options(), Arc::new(store.clone()), head);
         let intake = Intake::new(hub.clone(), store.clone());
         let relay = Relay::new(store.clone(), redis.clone(), settings.feed.options(name()));
+        let feed = cluster::Feed { hub: hub.clone(), intake: intake.status(), relay: relay.status() };
+        let cluster = Cluster::new(&redis, cluster::Options { node: name(), address }, feed.clone());
         let auth = settings.identity.auth()?;
         let bells = Bells::new(redis.clone());
         let sessions = Sessions::new(&redis, bells.clone(), store.clone(), settings.sessions());
         let presence = Presence::new(&redis, bells.clone(), settings.presence.options());
         let replies = settings.chat.options(settings.sessions.limits().chunk_bytes);
         let chat = Chat::new(Model::new(settings.chat.model())?, sessions.clone(), store.clone(), replies);
-        let (hub_in, leading) = (intake.status(), relay.status());
         let health =
-            Health::new(store.clone(), hub.clone(), sessions.clone(), presence.clone(), chat.clone(), hub_in, leading);
-        Ok(Self { store, redis, line, bells, hub, intake, relay, sessions, presence, chat, health, auth })
+            Health::new(store.clone(), feed, sessions.clone(), presence.clone(), chat.clone(), cluster.clone());
+        Ok(Self { store, redis, line, bells, hub, intake, relay, sessions, presence, chat, cluster, health, auth })
     }
 
     fn api(&self, settings: &Settings) -> api::Parts {
@@ -98,7 +101,7 @@ impl Node {
 /// # Errors
 /// When an address in `links` is none.
 pub fn document(links: &Links, settings: &Settings) -> Result<(String, String)> {
-    let node = Node::new(Store::new(settings.store(links)), links, settings, EventId::new(1, 0))?;
+    let node = Node::new(Store::new(settings.store(links)), links, settings, EventId::new(1, 0), String::new())?;
     Ok(api::document(node.api(settings)))
 }
 
@@ -128,7 +131,8 @@ pub async fn run(
     let store = Store::new(settings.store(links));
     let reached = stop.run_until_cancelled(reach(&store, settings.database.database_wait)).await;
     let Some(head) = reached.transpose()? else { return Ok(()) };
-    let node = Node::new(store.clone(), links, settings, head)?;
+    let address = listeners.clients.local_addr().context("the address")?;
+    let node = Node::new(store.clone(), links, settings, head, address.to_string())?;
     if node.auth.is_open() {
         tracing::warn!("anyone may read and write all messages: no token is asked for (see JWT_SECRET)");
     }
@@ -171,14 +175,15 @@ pub async fn run(
     served.context("the server")
 }
 
-/// Starts what runs beside the requests: what feeds the hub, what carries sessions to their end, what knows who is there, and
-/// what keeps tokens' keys fresh. It ends with the token.
+/// Starts what runs beside the requests: what feeds the hub, what carries sessions to their end, what knows who is there, what
+/// tells how the node is, and what keeps tokens' keys fresh. It ends with the token.
 fn feed(node: Node, settings: &Settings) -> (CancellationToken, TaskTracker) {
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     let bus = redis::subscribe(node.redis, stop.clone());
     tasks.spawn(node.intake.run(bus, stop.clone()));
     tasks.spawn(node.relay.run(stop.clone()));
     tasks.spawn(node.bells.run(stop.clone()));
+    tasks.spawn(node.cluster.run(stop.clone()));
     tasks.spawn(node.sessions.run(stop.clone()));
     // At its end it tells of all who leave with this node: so no stream may be left by then.
     tasks.spawn(node.presence.run(stop.clone()));

@@ -83,7 +83,7 @@
 //! | [`telemetry`] | the log of the process, and its traces |
 //! | [`auth`] | who calls: tokens, and the rights they give |
 //! | [`store`] | all SQL: messages, written in groups; rooms, counted; the log, ticks, leadership, bells, retention |
-//! | [`redis`] | all Redis: the bus, each change published once; sessions, who is where, their bells; what nodes count and remember |
+//! | [`redis`] | all Redis: the bus, each change published once; sessions, who is where, their bells; how nodes are, what they count and remember |
 //! | [`relay`] | the leader's work: from the log to positions, from positions to the bus |
 //! | [`hub`] | ring, rooms, subscriptions: from a position to a subscriber |
 //! | [`intake`] | keeps the hub at the head, from the bus or from the log |
@@ -91,6 +91,7 @@
 //! | [`idempotency`] | a message that is posted again under its key is written once |
 //! | [`session`] | replies that are still being written: who reads them, how they end, how they become messages |
 //! | [`presence`] | who is in which room, all nodes together, and who is told so |
+//! | [`cluster`] | which nodes there are, each with its figures |
 //! | [`health`] | whether changes come through, stage by stage; how every part of the node is |
 //! | [`chat`] | asks a model, of a service or the built-in one, and pours its answer into a session |
 //! | [`api`] | the HTTP contract: resources, sockets, who may call, what every answer wears, problems, the OpenAPI document |
@@ -120,6 +121,7 @@ pub mod auth;
 pub mod change;
 pub mod chat;
 pub mod cli;
+pub mod cluster;
 pub mod config;
 pub mod cursor;
 pub mod demo;

@@ -3,7 +3,7 @@
 use poem_openapi::{ApiResponse, OpenApi};
 
 use super::{Tag, wire::Wire};
-use crate::health::{Health, Report, Verdict};
+use crate::health::{ClusterReport, Health, Report, Verdict};
 
 /// The calls on health that whoever directs traffic needs.
 pub(super) struct HealthApi {
@@ -11,7 +11,7 @@ pub(super) struct HealthApi {
     pub health: Health,
 }
 
-/// The call for the whole of it.
+/// The calls for the whole of it.
 pub(super) struct ReportApi {
     /// How the node is.
     pub health: Health,
@@ -41,6 +41,13 @@ enum Reported {
     Report(Wire<Report>),
 }
 
+#[derive(ApiResponse)]
+enum Listed {
+    /// All nodes.
+    #[oai(status = 200)]
+    Nodes(Wire<ClusterReport>),
+}
+
 #[OpenApi(tag = "Tag::Health")]
 impl ReportApi {
     /// Get the report of the node
@@ -49,6 +56,15 @@ impl ReportApi {
     #[oai(path = "/health", method = "get", operation_id = "getHealth")]
     async fn report(&self) -> Reported {
         Reported::Report(Wire(self.health.report().await))
+    }
+
+    /// All nodes of the cluster, each with its figures; the leader; and the log.
+    ///
+    /// Any node answers for all. Each tells the others once a second how it is: what is told here of the others is
+    /// two seconds old at most, and asking often costs nothing.
+    #[oai(path = "/health/nodes", method = "get", operation_id = "listNodes")]
+    async fn nodes(&self) -> Listed {
+        Listed::Nodes(Wire(self.health.cluster().await))
     }
 }
 

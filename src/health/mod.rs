@@ -3,6 +3,7 @@
 //! That all parts answer proves no delivery. So a canary takes the way of the changes, every second, from PostgreSQL
 //! over the relay and Redis to every node, and each stage is judged by how old the last proof of it is (see `stage`).
 
+mod cluster;
 mod readings;
 mod report;
 mod stage;
@@ -22,6 +23,7 @@ use tokio::{
 
 use crate::{
     chat::{self, Chat},
+    cluster::{Cluster, Feed},
     hub::Hub,
     intake,
     metrics::{METRICS, Process},
@@ -30,6 +32,7 @@ use crate::{
     session::{self, Sessions},
     store::{Held, Pool, Store, Vitals},
 };
+pub use cluster::{ClusterReport, LeadPart, NodePart};
 pub use report::{
     BusPart, ChatPart, HubPart, LogPart, PoolPart, PostgresPart, PresencePart, ProcessPart, RelayPart, Report,
     SessionsPart, SocketsPart,
@@ -39,6 +42,9 @@ pub use stage::Verdict;
 
 /// How long PostgreSQL has to answer before it counts as away.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Nothing that PostgreSQL said before.
+const NOW: Duration = Duration::ZERO;
 
 /// What PostgreSQL said, and how long that took.
 type Said = (Option<Vitals>, Duration);
@@ -51,6 +57,7 @@ pub struct Health {
     sessions: Sessions,
     presence: Presence,
     chat: Chat,
+    cluster: Cluster,
     intake: watch::Receiver<intake::Status>,
     relay: watch::Receiver<relay::Status>,
     /// When PostgreSQL was asked last, and what it said. Locked while it is asked.
@@ -63,12 +70,11 @@ impl Health {
     /// Watches these parts.
     pub fn new(
         store: Store,
-        hub: Hub,
+        Feed { hub, intake, relay }: Feed,
         sessions: Sessions,
         presence: Presence,
         chat: Chat,
-        intake: watch::Receiver<intake::Status>,
-        relay: watch::Receiver<relay::Status>,
+        cluster: Cluster,
     ) -> Self {
         Self {
             store,
@@ -76,6 +82,7 @@ impl Health {
             sessions,
             presence,
             chat,
+            cluster,
             intake,
             relay,
             asked: Arc::default(),
@@ -97,14 +104,14 @@ impl Health {
 
     /// Whether the node may take traffic. Without Redis it may: the log serves.
     pub async fn verdict(&self) -> Verdict {
-        let (postgres, _) = self.postgres().await;
+        let (postgres, _) = self.postgres(NOW).await;
         self.judge(postgres)
     }
 
     /// Every part of the node.
     pub async fn report(&self) -> Report {
         let usage = self.store.usage();
-        let ((vitals, answer), process) = tokio::join!(self.postgres(), process());
+        let ((vitals, answer), process) = tokio::join!(self.postgres(NOW), process());
         let Verdict { ok, reasons, stale } = self.judge(vitals.clone());
         Report {
             ok,
@@ -207,10 +214,11 @@ impl Health {
 
     /// What PostgreSQL says, and how long it took. Anyone may ask how the node is, as often as they like: it is asked
     /// once at a time, and what it is asked now it need not be asked for those who have come before.
-    async fn postgres(&self) -> Said {
+    /// Who needs it less new may have what it said so long ago.
+    async fn postgres(&self, fresh: Duration) -> Said {
         let come = Instant::now();
         let mut last = self.asked.lock().await;
-        if let Some((_, said)) = last.as_ref().filter(|(asked, _)| *asked >= come) {
+        if let Some((_, said)) = last.as_ref().filter(|(asked, _)| *asked + fresh >= come) {
             return said.clone();
         }
         let asked = Instant::now();

@@ -19,7 +19,7 @@ impl Health {
     pub async fn readings(&self) -> Readings {
         // First, lest the session that asks for the vitals is among those at work.
         let usage = self.store.usage();
-        let ((vitals, _), process) = tokio::join!(self.postgres(), process());
+        let ((vitals, _), process) = tokio::join!(self.postgres(super::NOW), process());
         let mut readings = Readings::default();
         let to = &mut readings;
         to.gauges("build_info", "What runs", [(vec![("version", env!("CARGO_PKG_VERSION"))], 1.0)]);

@@ -12,7 +12,11 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::{add, seconds};
+use super::{
+    add,
+    ages::{Ages, Counted},
+    seconds,
+};
 
 /// A stage of the way of a change, in the order of travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +40,8 @@ struct At {
 pub struct Feed {
     /// In the order of [`Stage`].
     stages: [Histogram; 4],
+    /// The same where this node itself tells how old changes were.
+    ages: [Ages; 4],
     /// Subscriptions of the bus that were made again.
     pub redis_reconnects: Counter,
     /// Signals of the bus for which there was no place.
@@ -53,6 +59,7 @@ impl Feed {
         let stage = |stage| stages.get_or_create(&At { stage }).clone();
         Self {
             stages: ["position", "publish", "node", "socket"].map(stage),
+            ages: Default::default(),
             redis_reconnects: add(to, "redis_reconnects", "Subscriptions of the bus that were made again"),
             bus_dropped: add(to, "bus_dropped", "Signals of the bus for which the node had no place; the log has them"),
             trimmed: add(to, "trimmed", "Changes that the log has let go of, by this node as the leader"),
@@ -63,8 +70,15 @@ impl Feed {
     pub fn reached(&self, stage: Stage, captured: impl IntoIterator<Item = DateTime<Utc>>) {
         let now = Utc::now();
         for at in captured {
-            self.stages[stage as usize].observe((now - at).to_std().unwrap_or_default().as_secs_f64());
+            let age = (now - at).to_std().unwrap_or_default();
+            self.stages[stage as usize].observe(age.as_secs_f64());
+            self.ages[stage as usize].count(age);
         }
+    }
+
+    /// How many changes have come to a stage, and how old they were then.
+    pub fn counted(&self, stage: Stage) -> Counted {
+        self.ages[stage as usize].counted()
     }
 }
 
@@ -72,6 +86,8 @@ impl Feed {
 pub struct Posts {
     /// Posts that found no place to wait.
     pub refused: Counter,
+    /// Messages that were written for who posted them.
+    pub written: Counter,
     /// How many posts are in a group.
     pub group: Histogram,
 }
@@ -80,7 +96,11 @@ impl Posts {
     pub(super) fn new(to: &mut Registry) -> Self {
         let group = Histogram::new((0..10).map(|power| f64::from(1 << power)));
         to.register("post_group_size", "Messages written together", group.clone());
-        Self { refused: add(to, "posts_refused", "Posts refused, since too many wait"), group }
+        Self {
+            written: Counter::default(),
+            refused: add(to, "posts_refused", "Posts refused, since too many wait"),
+            group,
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 //! ([`Readings`], filled by `health`): a gauge that is kept up to date costs on every change, and is wrong wherever
 //! that is forgotten. What is not known then, as the log's size without PostgreSQL, is left out; a zero would be a lie.
 
+mod ages;
 mod chat;
 mod feed;
 mod http;
@@ -29,11 +30,12 @@ use prometheus_client::{
     registry::{Metric, Registry},
 };
 
+pub use ages::Counted;
 pub use chat::Chat;
 pub use feed::{Feed, Posts, Stage};
 pub use http::Http;
 pub use presence::Presence;
-pub use process::Process;
+pub use process::{Process, resident_bytes};
 pub use readings::Readings;
 pub use sessions::Sessions;
 pub use socketio::SocketIo;
@@ -113,6 +115,11 @@ impl Metrics {
         known(&metrics.connections_refused, &["node", "address"]);
         known(&metrics.rate_limited, &["read", "write", "stream", "chat", "chunk", "open_streams", "open_sessions"]);
         metrics
+    }
+
+    /// Events of changes handed to streams and to sockets.
+    pub fn deliveries(&self) -> u64 {
+        tally::sum().0 + self.socketio.deliveries.get()
     }
 
     /// The text that Prometheus reads, in the form of OpenMetrics: what was counted, and what was read just now.

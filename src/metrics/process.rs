@@ -26,7 +26,7 @@ impl Process {
         let usage = getrusage(UsageWho::RUSAGE_SELF).ok();
         Self {
             cpu_seconds: usage.map(|usage| seconds(usage.user_time()) + seconds(usage.system_time())),
-            resident_bytes: resident(),
+            resident_bytes: resident_bytes(),
             // One of them is the one that lists them.
             open_descriptors: fs::read_dir("/proc/self/fd").ok().map(|all| (all.count() as u64).saturating_sub(1)),
             max_descriptors: getrlimit(Resource::RLIMIT_NOFILE).ok().map(|(soft, _)| soft),
@@ -38,7 +38,8 @@ fn seconds(time: TimeVal) -> f64 {
     time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6
 }
 
-fn resident() -> Option<u64> {
+/// Memory that the process has in use now, in bytes.
+pub fn resident_bytes() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.trim().trim_end_matches("kB").trim().parse::<u64>().ok().map(|kilobytes| kilobytes << 10)

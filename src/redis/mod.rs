@@ -1,15 +1,16 @@
 //! All Redis: the fast road from the relay to every node, what nodes count and remember together for a while, who is
-//! in which room, and the logs of replies that are still being written.
+//! in which room, how each node is, and the logs of replies that are still being written.
 //!
 //! Redis may lose any message, and all it holds. Positions show a message that is lost, and the log repairs it; a
-//! budget that is lost is full again, a key that is lost is a new one; who is there is entered again; a
-//! reply that is lost has failed, and its readers are told so. Nothing here tries harder.
+//! budget that is lost is full again, a key that is lost is a new one; who is there, and how a node is, is
+//! told again; a reply that is lost has failed, and its readers are told so. Nothing here tries harder.
 
 pub mod bells;
 mod bus;
 mod limit;
 mod line;
 mod memory;
+mod nodes;
 pub mod presence;
 mod publish;
 pub mod session;
@@ -20,6 +21,7 @@ pub use bus::{Bus, subscribe};
 pub use limit::{Rate, Taken};
 pub use line::{Away, Line};
 pub use memory::Record;
+pub use nodes::Beat;
 pub use publish::Publisher;
 
 /// How long a connection, and a command on it, may take: a road slower than this is closed, and the log is taken.

@@ -59,6 +59,8 @@ pub struct Options {
 pub struct Status {
     /// Whether it leads.
     pub leading: bool,
+    /// Since when.
+    pub since: Option<Instant>,
     /// The last position that it gave or found.
     pub head: Option<EventId>,
     /// The last position that Redis has.
@@ -131,7 +133,8 @@ impl Relay {
         let published = publisher.position().await.unwrap_or_default();
         let head = leadership.settle(published).await?;
         tracing::info!(%head, "the relay leads");
-        self.status.send_replace(Status { leading: true, head: Some(head), published, proved: Some(Instant::now()) });
+        let now = Some(Instant::now());
+        self.status.send_replace(Status { leading: true, since: now, head: Some(head), published, proved: now });
 
         let (heart, felt) = watch::channel(Heartbeat { event_id: head, canary: None });
         let failing = Arc::default();

@@ -9,6 +9,7 @@ use tracing::Instrument;
 use super::{Store, StoreError, milliseconds, posts::Post};
 use crate::{
     message::{Message, NewMessage},
+    metrics::METRICS,
     telemetry::TRACES,
 };
 
@@ -126,6 +127,7 @@ impl Store {
 
 /// Gives each post its row. Where there is none, a trigger that somebody has added has dropped it, or changed its id.
 fn answer(group: Vec<Post>, mut rows: Rows) {
+    METRICS.posts.written.inc_by(rows.len() as u64);
     for (place, post) in (1..).zip(group) {
         post.answer(rows.remove(&place).ok_or_else(|| sqlx::Error::RowNotFound.into()));
     }

@@ -5,7 +5,10 @@
 //! group when another fails would be done here for the sake of a few.
 
 use super::{Share, Store, StoreError, insert::SKIP_IDS};
-use crate::message::{Message, NewMessage};
+use crate::{
+    message::{Message, NewMessage},
+    metrics::METRICS,
+};
 
 /// A number that is taken is not given: someone has written rows with ids of their own choice.
 const RESERVE: &str = "select n.id, exists (select from messages m where m.id = n.id) as taken
@@ -54,6 +57,7 @@ impl Store {
         let write = sqlx::query_as(WRITE).bind(id).bind(&new.room).bind(&new.content).bind(&new.file);
         let write = write.bind(new.sender_id).fetch_optional(&self.http);
         if let Some(message) = self.in_time(write).await? {
+            METRICS.posts.written.inc();
             return Ok((message, false));
         }
         // Where there is none, a trigger that somebody has added has dropped it, or someone has deleted it just now.

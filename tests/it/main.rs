@@ -32,6 +32,7 @@ mod metric_names;
 mod metrics;
 mod minting;
 mod model;
+mod nodes;
 mod omitted;
 mod openapi;
 mod openapi_rules;
