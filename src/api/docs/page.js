@@ -25,6 +25,23 @@ function unbuffered(request) {
   return request;
 }
 
+/**
+ * The document without examples of what need not be given. Swagger UI would fill all of them in, and so begin each
+ * stream where another has left off.
+ */
+function withoutSpare(answer) {
+  if (!answer.url.endsWith("/openapi.json")) return answer;
+  const document = JSON.parse(answer.text);
+  for (const { parameters = [] } of Object.values(document.paths).flatMap(Object.values)) {
+    for (const parameter of parameters.filter(({ required }) => !required)) {
+      delete parameter.example;
+      delete parameter.schema?.example;
+    }
+  }
+  answer.text = JSON.stringify(document);
+  return answer;
+}
+
 SwaggerUIBundle({
   dom_id: "#ui",
   url: "/openapi.json",
@@ -34,5 +51,6 @@ SwaggerUIBundle({
   displayRequestDuration: true,
   defaultModelsExpandDepth: 0,
   requestInterceptor: unbuffered,
+  responseInterceptor: withoutSpare,
   plugins: [Streams, Cookies],
 });
