@@ -31,10 +31,11 @@ export class Cluster {
 
   /** Waits until this condition holds in the database, which can only be asked. */
   async until(condition) {
+    let late = false;
     const ask = async () => {
-      while ((await this.sql(`select ${condition}`)) !== "t") await setTimeout(20);
+      while (!late && (await this.sql(`select ${condition}`)) !== "t") await setTimeout(20);
     };
-    await soon(condition, ask());
+    await soon(condition, ask()).finally(() => (late = true));
   }
 
   kill() {
