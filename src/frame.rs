@@ -87,8 +87,17 @@ pub fn retry(milliseconds: u64) -> Bytes {
 
 /// The stream is attached at `at`: from there on nothing is missed.
 pub fn connected(at: EventId, resumed: bool) -> Bytes {
-    let message = "Connected to message stream";
-    notice(Some(at), &Notice::Connected { message, event_id: at, resumed })
+    notice(Some(at), &attached(at, resumed))
+}
+
+/// The same, where a [`reset`] follows. It gives no position: a client that is cut off between the two comes back with
+/// its own, and is told of the reset again.
+pub fn connected_elsewhere(at: EventId) -> Bytes {
+    notice(None, &attached(at, false))
+}
+
+fn attached(at: EventId, resumed: bool) -> Notice {
+    Notice::Connected { message: "Connected to message stream", event_id: at, resumed }
 }
 
 /// What came between the client's position and `head` cannot be told: read the messages anew.

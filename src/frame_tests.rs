@@ -260,6 +260,7 @@ fn every_operation_has_its_type() {
 #[test]
 fn notices_are_events() {
     let at = EventId::new(2, 9);
+    assert!(connected_elsewhere(at).starts_with(b"data: {\"type\":\"connected\""), "nor does what a reset follows");
     let (id, data) = read(&connected(at, true));
     assert_eq!((id.as_str(), &data["type"], &data["resumed"]), ("2-9", &"connected".into(), &true.into()));
     let (id, data) = read(&reset(ResetReason::Expired, at));

@@ -50,7 +50,8 @@ pub enum StreamEvent {
 pub struct ConnectedEvent {
     /// For people.
     pub message: String,
-    /// Where the stream begins: the first change is the one after it.
+    /// Where the stream begins: the first change is the one after it. Also the `id:` of the event, but where a `reset`
+    /// follows.
     pub event_id: String,
     /// Whether it goes on where the client left off.
     pub resumed: bool,

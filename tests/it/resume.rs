@@ -151,7 +151,13 @@ async fn a_position_that_was_never_given_out_is_reset_and_not_guessed() {
     for id in ["1-2", "1-999999", "2-0", "2-1", "0-0", "2147483647-9223372036854775807"] {
         let mut stream = node.open("", Some(id)).await;
         let (connected, reset) = (stream.next().await, stream.next().await);
-        assert_eq!((&connected.data()["resumed"], connected.id.as_str()), (&json!(false), "1-1"), "{id}");
+        assert_eq!(
+            (&connected.data()["resumed"], &connected.data()["event_id"]),
+            (&json!(false), &json!("1-1")),
+            "{id}"
+        );
+        // Who is cut off here keeps its own position, and so is told of the reset when it comes back.
+        assert_eq!(connected.id, "", "{id}");
         let told = json!({ "type": "reset", "reason": "generation", "head": "1-1", "reread": "/message" });
         assert_eq!((reset.data(), reset.id.as_str()), (told, "1-1"), "{id}");
         streams.push(stream);

@@ -139,7 +139,7 @@ impl Reader {
         let value: Value = serde_json::from_str(data).unwrap();
         match value["type"].as_str().unwrap() {
             "bye" => return assert_eq!(id, None),
-            "connected" => self.connected(id.unwrap(), &value),
+            "connected" => return self.connected(id, &value),
             "reset" => self.reset(id.unwrap(), &value, hub, list),
             _ => self.change(id.unwrap(), data, list),
         }
@@ -147,12 +147,16 @@ impl Reader {
     }
 
     /// It goes on right where the client was, or says that it cannot.
-    fn connected(&mut self, at: EventId, notice: &Value) {
-        assert!(self.stage == Stage::Silent && notice["event_id"] == at.to_string());
+    fn connected(&mut self, id: Option<EventId>, notice: &Value) {
+        let at: EventId = notice["event_id"].as_str().unwrap().parse().unwrap();
+        assert!(self.stage == Stage::Silent);
         let resumed = notice["resumed"].as_bool().unwrap();
         assert!(!resumed || self.coming.from == Some(at), "resumed elsewhere");
         assert!(resumed || self.coming.heads.is_some_and(|(node, _)| node == at), "begun elsewhere than at the head");
         self.stage = if resumed || self.coming.from.is_none() { Stage::Following } else { Stage::Refused };
+        // Who is cut off before the reset must hear of it again: so its own position stays.
+        assert_eq!(id, (self.stage == Stage::Following).then_some(at));
+        self.at = id.or(self.coming.from);
     }
 
     /// What was needed is really gone.

@@ -25,9 +25,12 @@ impl Subscription {
         let resumed = from.is_some() && refused.is_none();
         let here = EventId::new(self.generation, self.cursor);
         let mut opening = BytesMut::from(self.shared.retry());
-        opening.extend_from_slice(&frame::connected(here, resumed));
-        if let Some(reason) = refused {
-            opening.extend_from_slice(&self.shared.reset(reason, here));
+        match refused {
+            None => opening.extend_from_slice(&frame::connected(here, resumed)),
+            Some(reason) => {
+                opening.extend_from_slice(&frame::connected_elsewhere(here));
+                opening.extend_from_slice(&self.shared.reset(reason, here));
+            }
         }
         if resumed {
             self.shared.resumed.fetch_add(1, Ordering::Relaxed);
