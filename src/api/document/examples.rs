@@ -1,9 +1,9 @@
 //! Examples: what a value looks like, for each field, parameter and error.
 //!
 //! A word means the same wherever it stands, so it has one example, by its name; most values need none of their own, as
-//! their type says enough. They fit together: the message of the examples can be posted, and is found by the examples of
-//! the calls that read. Nobody who tries a call with all its examples shall be surprised; so there is none for the header
-//! that makes a second call the same as the first.
+//! their type says enough. They fit together: the message of the examples can be posted, and is found by the examples
+//! of the calls that read. Nobody who tries a call with all its examples shall be surprised; so there is none for the
+//! header that makes a second call the same as the first.
 
 use serde_json::{Map, Value, json};
 
