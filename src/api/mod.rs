@@ -187,8 +187,7 @@ fn routes_of<T: OpenApi + 'static>(
     let console = parts.console.then(|| Arc::new(Console::new(place)));
     let limiter = gate.limiter.clone();
     let Document { json, yaml } = Document::of(&service);
-    // The framework's page has the framework's document inside.
-    let docs = docs::page(&service.swagger_ui_html().replace(&service.spec(), &json), parts.console);
+    let docs = docs::page(&service.swagger_ui_html(), parts.console);
     let allow = Arc::new(allow::Allow::of(&json));
     let routes = Arc::clone(&allow);
     let mut endpoint = Route::new()
