@@ -72,7 +72,6 @@ pub struct LeaderFigures {
 pub struct LatencyFigures {
     /// Where that was looked at: as they were handed to the sockets of streams (`socket`: for one stream in 64), or,
     /// where no such stream was open, as they came to the node (`node`).
-    #[oai(validator(pattern = "^(socket|node)$"))]
     pub stage: String,
     /// How many were looked at.
     pub samples: u64,

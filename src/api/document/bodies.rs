@@ -1,5 +1,5 @@
-//! Examples of whole bodies: what one would send, and it is taken. With the example of every field, a form would fill in
-//! what hardly anybody says, and which may well be refused.
+//! Examples of whole bodies: what one would send, and it is taken. With the example of every field, a form would fill
+//! in what hardly anybody says, and which may well be refused.
 
 use serde_json::{Map, Value};
 

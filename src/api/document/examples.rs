@@ -1,9 +1,9 @@
 //! Examples: what a value looks like, for each field, parameter and error.
 //!
 //! A word means the same wherever it stands, so it has one example, by its name; most values need none of their own, as
-//! their type says enough. They fit together: the message of the examples can be posted, and is found by the examples of
-//! the calls that read. Nobody who tries a call with all its examples shall be surprised; so there is none for the header
-//! that makes a second call the same as the first.
+//! their type says enough. They fit together: the message of the examples can be posted, and is found by the examples
+//! of the calls that read. Nobody who tries a call with all its examples shall be surprised; so there is none for the
+//! header that makes a second call the same as the first.
 
 use serde_json::{Map, Value, json};
 
@@ -13,7 +13,8 @@ use crate::api::{failed, message::KEY};
 const UUID: &str = "0c544734-1888-5ee1-94a9-a8334a166413";
 const INSTANT: &str = "2026-01-02T03:04:05.678901Z";
 /// Texts by the names of what holds them.
-const TEXTS: [(&str, &str); 42] = [
+const TEXTS: [(&str, &str); 44] = [
+    ("address", "10.0.0.7:8000"),
     ("ai_provider", "echo"),
     ("by", "ada"),
     ("chunk", "Hello"),
@@ -44,6 +45,7 @@ const TEXTS: [(&str, &str); 42] = [
     ("reread", "/message"),
     ("room", "lobby"),
     ("RoomName", "lobby"),
+    ("stage", "socket"),
     ("stale", "hub"),
     ("stream_url", "/session/0c544734-1888-5ee1-94a9-a8334a166413/stream"),
     ("title", "A field is not valid"),

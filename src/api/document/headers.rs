@@ -8,8 +8,8 @@ use crate::api::budget;
 /// What the front adds to every answer, whatever answers.
 const EVERYWHERE: (&str, &str) = (
     "X-Request-Id",
-    "What the answer is found by in logs: the request's own `X-Request-Id`, if it had one that is short and plain, else a \
-     new one.",
+    "What the answer is found by in logs: the request's own `X-Request-Id`, if it had one that is short and plain, else \
+     a new one.",
 );
 
 /// Writes headers and media types as people do, and tells of those that no operation can know.

@@ -1,8 +1,8 @@
 //! The OpenAPI document, as people and generators of clients read it.
 //!
-//! What poem-openapi writes is true of the code, but it is not all that is true, and not in the form that generators read
-//! best. So it is made over here, once, for all who show it. These are rules, and none knows an operation or a schema by
-//! name: what comes later is told as well as what is there.
+//! What poem-openapi writes is true of the code, but it is not all that is true, and not in the form that generators
+//! read best. So it is made over here, once, for all who show it. These are rules, and none knows an operation or a
+//! schema by name: what comes later is told as well as what is there.
 //!
 //! Not taken: a document by hand, which parts from the code; settings and patches for each generator, which everybody
 //! would have to find out anew; another framework.
@@ -25,16 +25,17 @@ Messages are rows of a Postgres table; every change of them is streamed to every
 
 **Pages** go by cursor: give the `next_cursor` of a page as `cursor` for the next one, until it is null.
 
-**Streams** are server-sent events. Come back with the last `id:` as `Last-Event-ID`, or as the query `last_event_id`, and \
-nothing is missed.
+**Streams** are server-sent events. Come back with the last `id:` as `Last-Event-ID`, or as the query \
+`last_event_id`, and nothing is missed.
 
-**Errors** are `application/problem+json` (RFC 9457), each with a stable `type`; `errors` names the fields that were wrong.
+**Errors** are `application/problem+json` (RFC 9457), each with a stable `type`; `errors` names the fields that were \
+wrong.
 
-**Numbers** of messages count up from 1. They are 64 bits wide, but no table comes near the 2^53 up to which a JavaScript \
-number is exact.
+**Numbers** of messages count up from 1. They are 64 bits wide, but no table comes near the 2^53 up to which a \
+JavaScript number is exact.
 
-**Fields** that an answer has now, it will have: new ones may come, so pass over what you do not know. What you send is read \
-strictly: an unknown field is refused.";
+**Fields** that an answer has now, it will have: new ones may come, so pass over what you do not know. What you send \
+is read strictly: an unknown field is refused.";
 
 /// The document, in both forms.
 #[derive(Clone)]

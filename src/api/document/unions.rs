@@ -1,9 +1,9 @@
 //! Unions whose members are told apart by a field.
 //!
-//! The framework tells of such a member twice: as it is without the field, and as `Union_Member`, which adds the field in
-//! an `allOf`. Generators make two types of that, one of them with a name that nobody would give, or lose the field. The
-//! form that all of them read well is the plain one: the field is in the member itself, and the union is a `oneOf` of
-//! the members.
+//! The framework tells of such a member twice: as it is without the field, and as `Union_Member`, which adds the field
+//! in an `allOf`. Generators make two types of that, one of them with a name that nobody would give, or lose the field.
+//! The form that all of them read well is the plain one: the field is in the member itself, and the union is a `oneOf`
+//! of the members.
 
 use serde_json::{Map, Value, json};
 
