@@ -26,8 +26,9 @@ pub struct ClusterReport {
     pub ok: bool,
     /// What is not as it should be.
     pub reasons: Vec<String>,
-    /// The first stage on the way of a change that is not proved to work; null if all are.
-    #[oai(nullable, validator(pattern = "^(postgres|capture|relay|redis|hub)$"))]
+    /// The first stage on the way of a change that is not proved to work (`postgres`, `capture`, `relay`, `redis` or
+    /// `hub`); null if all are.
+    #[oai(nullable)]
     pub stale: Option<String>,
     /// Whether `nodes` are all there are. If not, Redis does not answer, and only the node that answers is among them.
     pub complete: bool,
@@ -42,6 +43,7 @@ pub struct ClusterReport {
 
 /// A node, as it told last. Each tells every second, of the second before.
 #[derive(Debug, Clone, Serialize, Object)]
+#[oai(rename = "NodeHealth")]
 pub struct NodePart {
     /// What it is called.
     pub node: String,
@@ -55,6 +57,7 @@ pub struct NodePart {
 
 /// Who leads, by what PostgreSQL knows; and what the leader told last, if it is among the nodes.
 #[derive(Debug, Clone, Default, Serialize, Object)]
+#[oai(rename = "LeadHealth")]
 pub struct LeadPart {
     /// The node that leads, or led last; null if nobody ever did, or PostgreSQL does not answer and no node says that it
     /// leads.

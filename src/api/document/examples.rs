@@ -13,7 +13,8 @@ use crate::api::{failed, message::KEY};
 const UUID: &str = "0c544734-1888-5ee1-94a9-a8334a166413";
 const INSTANT: &str = "2026-01-02T03:04:05.678901Z";
 /// Texts by the names of what holds them.
-const TEXTS: [(&str, &str); 42] = [
+const TEXTS: [(&str, &str); 44] = [
+    ("address", "10.0.0.7:8000"),
     ("ai_provider", "echo"),
     ("by", "ada"),
     ("chunk", "Hello"),
@@ -44,6 +45,7 @@ const TEXTS: [(&str, &str); 42] = [
     ("reread", "/message"),
     ("room", "lobby"),
     ("RoomName", "lobby"),
+    ("stage", "socket"),
     ("stale", "hub"),
     ("stream_url", "/session/0c544734-1888-5ee1-94a9-a8334a166413/stream"),
     ("title", "A field is not valid"),
