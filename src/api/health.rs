@@ -60,7 +60,7 @@ impl ReportApi {
 
     /// List the nodes of the cluster
     ///
-    /// Each with its figures; and the leader, and the log. Any node answers for all. Each tells the others once a second how it is: what is told here of the others is
+    /// Each with its figures; beside them who leads, and the log. Any node answers for all. Each tells the others once a second how it is: what is told here of the others is
     /// two seconds old at most, and asking often costs nothing.
     #[oai(path = "/health/nodes", method = "get", operation_id = "listNodes")]
     async fn nodes(&self) -> Listed {

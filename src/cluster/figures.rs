@@ -50,6 +50,7 @@ pub struct Figures {
 /// What only a leader knows.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, Object)]
 #[serde(default)]
+#[oai(rename = "LeaderHealth")]
 pub struct LeaderFigures {
     /// Seconds since it leads.
     pub seconds: f64,
@@ -69,6 +70,7 @@ pub struct LeaderFigures {
 /// How old changes were, from their capture in the writer's transaction.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, Object)]
 #[serde(default)]
+#[oai(rename = "LatencyHealth")]
 pub struct LatencyFigures {
     /// Where that was looked at: as they were handed to the sockets of streams (`socket`: for one stream in 64), or,
     /// where no such stream was open, as they came to the node (`node`).
@@ -84,6 +86,7 @@ pub struct LatencyFigures {
 /// The changes that a node has in memory.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, Object)]
 #[serde(default)]
+#[oai(rename = "RingHealth")]
 pub struct RingFigures {
     /// How many.
     pub changes: i64,

@@ -189,15 +189,15 @@ describe("the monitor", () => {
         streams.push(await follow(node));
       }
       await until(page, "latency", ({ points }) => points > 15);
+      for (const [name, width, height, colorScheme] of SIZES) {
+        await page.setViewportSize({ width, height });
+        await page.emulateMedia({ colorScheme });
+        const wide = await page.locator("#monitor").evaluate((view) => view.scrollWidth - view.clientWidth);
+        assert.deepEqual([wide, await overlapping(page)], [0, []], name);
+        await drawnAgain(page);
+        await page.screenshot({ path: `${SHOTS}monitor-${name}.png` });
+      }
     });
-    for (const [name, width, height, colorScheme] of SIZES) {
-      await page.setViewportSize({ width, height });
-      await page.emulateMedia({ colorScheme });
-      const wide = await page.locator("#monitor").evaluate((view) => view.scrollWidth - view.clientWidth);
-      assert.deepEqual([wide, await overlapping(page)], [0, []], name);
-      await drawnAgain(page);
-      await page.screenshot({ path: `${SHOTS}monitor-${name}.png` });
-    }
     streams.forEach((stream) => stream.abort());
   });
 });
