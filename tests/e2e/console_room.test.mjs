@@ -74,8 +74,12 @@ describe("the console's room", () => {
       await route.fetch();
       await route.abort();
     });
+    const lost = one.page.waitForEvent("requestfailed");
     await one.write("written, but who knows?");
+    await lost;
     await one.until(() => document.querySelector("#room li.message[data-id] .mark[hidden]"));
+    // What would be done about it is done now.
+    await one.page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve))));
     await one.shows(["written, but who knows?"]);
   });
 
@@ -101,29 +105,33 @@ describe("the console's room", () => {
     one.expects("422");
     await one.write("with a \0");
     const row = one.page.locator("#room li.message");
-    await row.getByText("Not sent: content: must not contain the character U+0000").waitFor();
+    await row.getByText(/^Not sent: content: must not contain the character U\+0000/).waitFor();
     await row.getByRole("button", { name: "Discard" }).click();
     await one.shows([]);
   });
 
-  it("tells its own message from another of the same words, by the answer", async (t) => {
-    const one = await open(t);
-    let letThrough;
-    const gate = new Promise((resolve) => (letThrough = resolve));
-    await one.page.route(POSTED, async (route) => {
-      await gate;
-      await route.continue();
+  for (const [outcome, refused] of [["is written", false], ["is refused", true]]) {
+    it(`tells its own message from another of the same words, when it ${outcome} at last`, async (t) => {
+      const one = await open(t);
+      let letThrough;
+      const gate = new Promise((resolve) => (letThrough = resolve));
+      await one.page.route(POSTED, async (route) => {
+        await gate;
+        await (refused ? route.fulfill({ status: 403, json: { detail: "no more" } }) : route.continue());
+      });
+      await one.write("Yes.");
+      await one.row("Yes.").waitFor();
+      const sender_id = await one.page.evaluate(() => localStorage.getItem("sender"));
+      const elsewhere = await node.send("POST", "/message", { room: one.room, content: "Yes.", sender_id });
+      await one.page.locator(`#room li.message[data-id="${elsewhere.id}"]`).waitFor();
+      await one.shows(["Yes."]);
+      if (refused) one.expects("403");
+      letThrough();
+      await one.shows(["Yes.", "Yes."]);
+      if (refused) await one.page.getByText(/^Not sent: no more/).waitFor();
+      else await one.until(() => document.querySelectorAll("#room li.message[data-id]").length === 2);
     });
-    await one.write("Yes.");
-    await one.row("Yes.").waitFor();
-    const sender_id = await one.page.evaluate(() => localStorage.getItem("sender"));
-    const elsewhere = await node.send("POST", "/message", { room: one.room, content: "Yes.", sender_id });
-    await one.page.locator(`#room li.message[data-id="${elsewhere.id}"]`).waitFor();
-    await one.shows(["Yes."]);
-    letThrough();
-    await one.shows(["Yes.", "Yes."]);
-    await one.until(() => document.querySelectorAll("#room li.message[data-id]").length === 2);
-  });
+  }
 
   it("changes and deletes in place, on every page", async (t) => {
     const one = await open(t);
@@ -150,12 +158,15 @@ describe("the console's room", () => {
   it("misses nothing that is written between the page and the stream", async (t) => {
     const room = randomUUID();
     await node.say(room, "before");
+    const witness = await open(t, room);
     let page;
     const one = await Console.open(t, browser, node.url, room, async (at) => {
       page = await hold(at, (request) => request.method() === "GET");
     });
     await page.answered;
     await node.say(room, "between");
+    // So the feed has it too: a stream from now on would not.
+    await witness.row("between").waitFor();
     page.letThrough();
     await one.shows(["before", "between"]);
   });
@@ -227,5 +238,95 @@ describe("the console's room", () => {
     await one.until(() => document.querySelector(".scroller").scrollTop === 0);
     await one.write("so I see");
     await one.until(() => document.querySelector(".unread").hidden);
+  });
+
+  it("is used with the keyboard alone, and never loses the focus", async (t) => {
+    const one = await open(t);
+    for (const text of ["one", "two", "three"]) await one.write(text);
+    await one.until(() => document.querySelectorAll("#room li.message[data-id] .mark[hidden]").length === 3);
+    const focused = () => one.page.evaluate(() => document.activeElement.closest("li")?.querySelector(".text").textContent);
+    const { keyboard } = one.page;
+    await keyboard.press("Shift+Tab");
+    assert.equal(await focused(), "three");
+    await keyboard.press("ArrowUp");
+    assert.equal(await focused(), "two");
+    await keyboard.press("Home");
+    assert.equal(await focused(), "one");
+    await keyboard.press("ArrowDown");
+    await keyboard.press("e");
+    await keyboard.press("Control+A");
+    await keyboard.type("2");
+    await keyboard.press("Escape");
+    assert.equal(await focused(), "two");
+    await keyboard.press("e");
+    await keyboard.press("Control+A");
+    await keyboard.type("2");
+    await keyboard.press("Enter");
+    await one.shows(["one", "2", "three"]);
+    assert.equal(await focused(), "2");
+    await keyboard.press("Delete");
+    await keyboard.press("Enter");
+    await one.shows(["one", "three"]);
+    // The mark that it leaves has the focus, and then what comes after it.
+    await one.until(() => document.querySelectorAll("#room li.message").length === 2);
+    assert.equal(await focused(), "three");
+  });
+
+  it("sends a line with Enter, but not while it is composed, and breaks it with Shift+Enter", async (t) => {
+    const one = await open(t);
+    const field = one.page.getByLabel("Message", { exact: true });
+    await field.fill("に");
+    const composing = { key: "Enter", bubbles: true, cancelable: true, isComposing: true };
+    await field.evaluate((element, init) => element.dispatchEvent(new KeyboardEvent("keydown", init)), composing);
+    assert.equal(await field.inputValue(), "に");
+    await field.press("Shift+Enter");
+    await field.pressSequentially("second line");
+    await field.press("Enter");
+    await one.shows(["に\nsecond line"]);
+    assert.equal(await field.inputValue(), "");
+  });
+
+  it("keeps what is being written in each room, and closes the stream of the one that is left", async (t) => {
+    const one = await open(t);
+    const stream = one.page.waitForEvent("requestfailed", (request) => request.url().includes("/stream"));
+    const field = () => one.page.getByLabel("Message", { exact: true });
+    await field().fill("half a");
+    await one.page.evaluate((room) => (location.hash = `#/room/${room}`), randomUUID());
+    await stream;
+    await one.until(() => document.querySelector(".composer textarea").value === "");
+    await one.page.goBack();
+    await one.until(() => document.querySelector(".composer textarea").value === "half a");
+    await one.is("live");
+  });
+
+  it("says that a message was deleted meanwhile, and keeps what was written into it", async (t) => {
+    const one = await open(t);
+    const { id } = await node.say(one.room, "short-lived");
+    await one.row("short-lived").focus();
+    await one.page.keyboard.press("e");
+    await one.page.getByLabel("New text of the message").fill("longer-lived");
+    await fetch(`${node.url}/message/${id}`, { method: "DELETE" });
+    await one.shows([]);
+    await one.until(() => document.querySelector(".composer textarea").value === "longer-lived");
+  });
+
+  it("tells who is there", async (t) => {
+    const one = await open(t);
+    await one.page.getByText("1 here").waitFor();
+    const other = await open(t, one.room);
+    await one.page.getByText("2 here").waitFor();
+    await other.page.evaluate(() => (location.hash = "#/room/elsewhere"));
+    await one.page.getByText("1 here").waitFor();
+  });
+
+  it("shows all of a text that is too long for the stream, folded, and whole when asked", async (t) => {
+    const far = await Node.start({ MAX_EVENT_CONTENT: "1KiB" });
+    t.after(() => far.kill());
+    const [room, text] = [randomUUID(), "many words ".repeat(2_000)];
+    const one = await Console.open(t, browser, far.url, room);
+    await one.is("live");
+    await far.say(room, text);
+    await one.page.getByRole("button", { name: "Show all 22,000 characters" }).click();
+    await one.shows([text]);
   });
 });

@@ -8,6 +8,9 @@ const NAME = document.documentElement.dataset.cookie;
 const SENDER = "sender";
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
+/** The sender of this page, where the browser keeps none. */
+let made = uuid();
+
 /** Whether the browser keeps this cookie only where the connection is safe. */
 const guarded = /^__(Secure|Host)-/.test(NAME);
 
@@ -51,15 +54,28 @@ export function sender() {
 
 /** The sender where no token says it: made once, and kept. */
 export function ownSender() {
-  const kept = localStorage.getItem(SENDER);
-  if (isSender(kept)) return kept.toLowerCase();
-  const made = uuid();
-  localStorage.setItem(SENDER, made);
-  return made;
+  let kept = made;
+  try {
+    kept = localStorage.getItem(SENDER);
+  } catch {
+    // A browser that keeps nothing has no storage at all: it is the one of this page then.
+  }
+  return isSender(kept) ? kept.toLowerCase() : keepSender(made);
 }
 
 export function keepSender(text) {
-  localStorage.setItem(SENDER, text.trim().toLowerCase());
+  made = text.trim().toLowerCase();
+  keep(SENDER, made);
+  return made;
+}
+
+/** Keeps something beyond this page, if the browser does. */
+export function keep(name, value) {
+  try {
+    localStorage.setItem(name, value);
+  } catch {
+    // It is for this page alone then.
+  }
 }
 
 export function isSender(text) {

@@ -1,6 +1,6 @@
 // The dialog of settings: the token, or the sender where none is asked for, and light or dark.
 
-import { claims, isSender, keepSender, keepToken, ownSender, token } from "./identity.js";
+import { claims, isSender, keep as remember, keepSender, keepToken, ownSender, token } from "./identity.js";
 
 const dialog = document.getElementById("settings");
 const form = dialog.querySelector("form");
@@ -73,6 +73,6 @@ function say(words, field) {
 }
 
 function setTheme(theme) {
-  localStorage.setItem("theme", theme);
+  remember("theme", theme);
   document.documentElement.dataset.theme = theme;
 }

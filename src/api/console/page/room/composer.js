@@ -4,7 +4,8 @@
 /** The most lines that the field grows to. */
 const LINES = 8;
 
-export function compose(form, outbox, leaving) {
+/** `send(text)` is called with what is written; it is kept in the outbox until then. */
+export function compose(form, outbox, send) {
   const field = form.elements.content;
   const grow = () => (field.rows = Math.min(LINES, field.value.split("\n").length));
   field.value = outbox.draft;
@@ -25,8 +26,8 @@ export function compose(form, outbox, leaving) {
     field.value = outbox.draft = "";
     grow();
     field.focus();
-    outbox.send(content);
-  }, { signal: leaving });
+    send(content);
+  });
 }
 
 /** Whether a key sends what was written. Safari says of the last key of a composition only that its code is 229. */

@@ -32,7 +32,8 @@ export class Feed {
     this.#listener = listener;
     this.#leaving = leaving;
     leaving.addEventListener("abort", () => this.#stop());
-    addEventListener("online", () => this.#source?.readyState !== EventSource.OPEN && this.again(), { signal: leaving });
+    // Also where the stream still looks open: it was that of another network, perhaps.
+    addEventListener("online", () => this.again(), { signal: leaving });
     addEventListener("offline", () => this.#say("offline"), { signal: leaving });
   }
 

@@ -16,12 +16,14 @@ export function rove(list) {
   });
 }
 
-/** That Tab comes to the last row first, if none had the focus. */
-export function enterable(list) {
-  if (list.querySelector(':scope > li[tabindex="0"]') === null) list.lastElementChild?.setAttribute("tabindex", "0");
+/** Lets Tab come to the last row, while nobody is among the rows further up. */
+export function enterable({ list, following }) {
+  const among = list.contains(document.activeElement);
+  const none = list.querySelector(':scope > li[tabindex="0"]') === null;
+  if (none || (following && !among)) current(list, list.lastElementChild);
 }
 
 function current(list, row) {
   for (const other of list.querySelectorAll(':scope > li[tabindex="0"]')) other.tabIndex = -1;
-  row.tabIndex = 0;
+  if (row) row.tabIndex = 0;
 }

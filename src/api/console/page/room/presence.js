@@ -13,8 +13,15 @@ export class Presence {
   #count = null;
 
   /** `place` is a `details` with `.faces`, `.count` and `.people`. */
-  constructor(place) {
+  constructor(place, leaving) {
     this.#place = place;
+    const outside = ({ target }) => place.contains(target) || (place.open = false);
+    addEventListener("pointerdown", outside, { signal: leaving });
+    place.addEventListener("keydown", ({ key }) => {
+      if (key !== "Escape") return;
+      place.open = false;
+      place.querySelector("summary").focus();
+    });
   }
 
   take({ type, data: { count, users, user_id: user } }) {

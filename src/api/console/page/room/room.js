@@ -57,12 +57,12 @@ class Room {
     this.#stretch = new Stretch(this.#view());
     this.#older = new Older(name, { stretch: this.#stretch, list: this.#list }, this.#at(".older"), leaving);
     this.#editing = new Editing(this.#list, leaving);
-    this.#presence = new Presence(this.#at(".presence"));
+    this.#presence = new Presence(this.#at(".presence"), leaving);
     this.#state = new State(this.#at(".state-line"), { again: () => this.#feed.again(), settings: openSettings });
     this.#sending = new Sending(this.#outbox, this.#list, leaving);
     this.#feed = new Feed(name, this.#listener(), leaving);
     new Rooms(this.#at(".rooms"), name, leaving);
-    compose(this.#at(".composer"), this.#outbox, leaving);
+    compose(this.#at(".composer"), this.#outbox, (text) => this.#send(text));
     rove(this.#list.list);
     this.#drawer();
     this.#at(".unread").addEventListener("click", () => this.#toEnd());
@@ -78,7 +78,10 @@ class Room {
     const list = this.#list;
     return {
       write: (change) => list.write(change),
-      drop: (id, deleted) => list.drop(id, deleted),
+      drop: (id, deleted) => {
+        this.#keep(this.#editing.gone(id));
+        list.drop(id, deleted);
+      },
       put: (message, next) => {
         list.put(message, next);
         if (message.content_omitted) this.#complete(message);
@@ -118,7 +121,7 @@ class Room {
   #filled() {
     this.#list.settle();
     this.#older.show();
-    enterable(this.#list.list);
+    enterable(this.#list);
     this.#scrolled();
   }
 
@@ -143,14 +146,13 @@ class Room {
     this.#list.write(() => events.forEach((event) => this.#apply(event)));
     this.#list.write(() => this.#stretch.trim({ following, above: this.#list.above }));
     this.#older.show();
-    enterable(this.#list.list);
+    enterable(this.#list);
     this.#tellUnread();
   }
 
   #apply(event) {
     const { type, data } = event;
     if (type === "new_message") this.#sending.take(data);
-    if (type === "deleted_message") this.#keep(this.#editing.gone(data.id));
     const known = type === "new_message" && this.#stretch.has(data.id);
     const below = this.#stretch.apply(event);
     this.#list.settle();
@@ -161,12 +163,17 @@ class Room {
     if (!own) this.#announce(data);
   }
 
+  #send(text) {
+    this.#outbox.send(text);
+    this.#toEnd();
+  }
+
   /** What was being written into a message that is gone. */
   #keep(text) {
     const field = this.#at(".composer").elements.content;
     if (text === null || field.value !== "") return;
     field.value = this.#outbox.draft = text;
-    this.#say("The message that you were changing was deleted. Your text is where messages are written.");
+    this.#say("The message that you were changing is gone. Your text is where messages are written.");
   }
 
   /** Reads the text that an event left out. */

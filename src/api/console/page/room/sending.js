@@ -29,7 +29,6 @@ export class Sending {
   changed(item) {
     if (!this.#rows.has(item)) {
       this.#list.write(() => this.#rows.set(item, this.#list.add(item)));
-      this.#list.end();
     }
     const row = this.#rows.get(item);
     row.dataset.state = item.state;
