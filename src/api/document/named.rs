@@ -34,8 +34,19 @@ fn refer(schema: &mut Map<String, Value>, name: &str) {
     for told in ["type", "pattern", "example"] {
         schema.shift_remove(told);
     }
+    say_default(schema);
     match schema.is_empty() {
         true => schema.extend([("$ref".to_owned(), reference["$ref"].clone())]),
         false => drop(schema.insert("allOf".to_owned(), json!([reference]))),
+    }
+}
+
+/// A default beside a reference becomes words: openapi-generator's Java writes it as if it were a name. What is sent
+/// without the field means the same.
+fn say_default(schema: &mut Map<String, Value>) {
+    if let Some(Value::String(default)) = schema.shift_remove("default")
+        && let Some(Value::String(description)) = schema.get_mut("description")
+    {
+        description.push_str(&format!(" Without it: `{default}`."));
     }
 }
