@@ -22,7 +22,7 @@ async fn main() -> Result<()> {
     let mut written = Vec::new();
     for number in 0..100 {
         let content = format!("{number}: þings like ひらがな and 🌊").parse()?;
-        let message = NewMessage { content, file: None, room: room.clone(), sender_id };
+        let message = NewMessage { content, file: None, room: Some(room.clone()), sender_id };
         written.push(client.post_message(None, &message).await?.into_inner());
     }
     let [first, second, .., last] = &written[..] else { panic!("not written") };
