@@ -74,3 +74,18 @@ export class Console {
     await field.press("Enter");
   }
 }
+
+/** Holds back what the server answers to such a request for messages, from when it has, until it is let through. */
+export async function hold(page, matches) {
+  let letThrough, tell;
+  const gate = new Promise((resolve) => (letThrough = resolve));
+  const answered = new Promise((resolve) => (tell = resolve));
+  await page.route((url) => url.pathname === "/message", async (route) => {
+    if (!matches(route.request())) return route.fallback();
+    const answer = await route.fetch();
+    tell();
+    await gate;
+    await route.fulfill({ response: answer });
+  });
+  return { answered, letThrough };
+}

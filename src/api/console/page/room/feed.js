@@ -104,9 +104,9 @@ export class Feed {
     }
   }
 
-  #connected({ resumed, event_id: position }) {
+  #connected({ resumed }) {
     this.#wait = SOON;
-    this.#say("live", { position, resumed: this.#state.since !== undefined && resumed });
+    this.#say("live", { resumed: this.#state.since !== undefined && resumed });
   }
 
   /** What happened meanwhile cannot be told: it is read. If that fails, all begins anew, when it can. */
