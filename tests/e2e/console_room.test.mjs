@@ -135,11 +135,11 @@ describe("the console's room", () => {
 
   it("tells who is there", async (t) => {
     const one = await open(t);
-    await one.page.getByText("1 here").waitFor();
+    await one.page.getByText("1 here", { exact: true }).waitFor();
     const other = await open(t, one.room);
-    await one.page.getByText("2 here").waitFor();
+    await one.page.getByText("2 here", { exact: true }).waitFor();
     await other.page.evaluate(() => (location.hash = "#/room/elsewhere"));
-    await one.page.getByText("1 here").waitFor();
+    await one.page.getByText("1 here", { exact: true }).waitFor();
   });
 
   it("reads a text that the stream leaves out, and shows it folded, and whole when asked", async (t) => {

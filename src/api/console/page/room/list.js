@@ -2,7 +2,7 @@
 //
 // The scroller is turned around (`column-reverse`): its origin is its end, so that whatever happens above moves nothing,
 // and at the end it stays at the end, also when a phone's keyboard opens. What happens below somebody who reads further
-// up is made good after each write, since not every browser does so by itself.
+// up is made good after each write. Not every browser does so by itself, and those that do hold on to another row.
 //
 // Messages that are being sent stand at the end. When the feed brings one, its row becomes the message's own.
 
@@ -43,16 +43,19 @@ export class List {
     this.scroller.scrollTop = 0;
   }
 
-  /** Lets `change` write, and keeps on the screen what was there. */
+  /**
+   * Lets `change` write, and keeps on the screen what was there: all below the first row, whose own top moves when it
+   * is no more the first of its day.
+   */
   write(change) {
     if (this.following) {
       change();
       return this.end();
     }
     const row = this.#first();
-    const top = row?.getBoundingClientRect().top;
+    const bottom = row?.getBoundingClientRect().bottom;
     change();
-    if (row?.isConnected) this.scroller.scrollTop += row.getBoundingClientRect().top - top;
+    if (row?.isConnected) this.scroller.scrollTop += row.getBoundingClientRect().bottom - bottom;
   }
 
   /** Shows a message before the row of another, or as the last. */
