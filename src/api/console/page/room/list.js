@@ -11,6 +11,9 @@ import { dress, fill, makeRow, mark, messageOf } from "./row.js";
 /** So near the end counts as the end, in pixels. */
 const NEAR = 48;
 
+/** What browsers that count a wheel's turns in lines call one, in pixels. */
+const LINE = 24;
+
 /** How long a deleted message leaves a mark. */
 const GONE = 4_000;
 
@@ -36,6 +39,12 @@ export class List {
 
   row(id) {
     return this.#rows.get(id);
+  }
+
+  /** Scrolls by what was turned over something that lies above the rows. */
+  turn({ deltaY, deltaMode }) {
+    const unit = [1, LINE, this.scroller.clientHeight][deltaMode];
+    this.scroller.scrollTop += deltaY * unit;
   }
 
   /** Scrolls to the newest row. */

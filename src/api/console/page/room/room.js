@@ -24,8 +24,11 @@ const LOBBY = "lobby";
 /** Opens the room that the address names, and returns what leaves it. */
 export function open(section, rest) {
   const leaving = new AbortController();
+  const inside = section.contains(document.activeElement);
   section.replaceChildren(document.getElementById("room-view").content.cloneNode(true));
   new Room(section, rest || LOBBY, leaving.signal);
+  // What had the focus is gone: who came by keyboard is told where they are, and goes on from there.
+  if (inside) section.querySelector("h2").focus();
   return () => leaving.abort();
 }
 
@@ -66,6 +69,7 @@ class Room {
     rove(this.#list.list);
     this.#drawer();
     this.#at(".unread").addEventListener("click", () => this.#toEnd());
+    this.#at(".unread").addEventListener("wheel", (turned) => this.#list.turn(turned), { passive: true });
     this.#list.scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     this.#feed.begin();
   }
