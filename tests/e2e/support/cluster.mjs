@@ -29,6 +29,11 @@ export class Cluster {
     return psql(this.#database, statements);
   }
 
+  /** Where its database is. */
+  get database() {
+    return this.#database;
+  }
+
   /** Waits until this condition holds in the database, which can only be asked. */
   async until(condition) {
     let late = false;
@@ -43,7 +48,8 @@ export class Cluster {
   }
 }
 
-async function psql(database, statements) {
+/** Runs statements, and returns what they give. */
+export async function psql(database, statements) {
   const { stdout } = await run("psql", [database, "-XqAt", "-v", "ON_ERROR_STOP=1", "-c", statements]);
   return stdout.trim();
 }
