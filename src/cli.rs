@@ -155,6 +155,9 @@ async fn dev(args: &DevArgs) -> Result<()> {
     let greet = || {
         let here = format!("{scheme}://localhost:{port}");
         print!("{lines}");
+        if args.settings.http.console {
+            println!("  console   {here}/");
+        }
         println!("  docs      {here}/docs");
         println!("  stream    curl -N {here}/stream");
         println!("  database  psql {database}");
