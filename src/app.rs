@@ -175,8 +175,8 @@ pub async fn run(
     served.context("the server")
 }
 
-/// Starts what runs beside the requests: what feeds the hub, what carries sessions to their end, what knows who is there, what
-/// tells how the node is, and what keeps tokens' keys fresh. It ends with the token.
+/// Starts what runs beside the requests: what feeds the hub, what carries sessions to their end, what knows who is
+/// there, what tells how the node is, and what keeps tokens' keys fresh. It ends with the token.
 fn feed(node: Node, settings: &Settings) -> (CancellationToken, TaskTracker) {
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     let bus = redis::subscribe(node.redis, stop.clone());

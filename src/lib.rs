@@ -94,7 +94,7 @@
 //! | [`cluster`] | which nodes there are, each with its figures |
 //! | [`health`] | whether changes come through, stage by stage; how every part of the node is |
 //! | [`chat`] | asks a model, of a service or the built-in one, and pours its answer into a session |
-//! | [`api`] | the HTTP contract: resources, sockets, who may call, what every answer wears, problems, the OpenAPI document |
+//! | [`api`] | the HTTP contract: resources, sockets, who may call, what every answer wears, problems, the OpenAPI document, the console |
 //! | [`edge`] | how connections come in, and how streams are written |
 //! | [`config`], `mistakes` | settings, and all that is wrong with them at once |
 //! | [`app`], [`listen`] | builds the parts, runs them, stops them in order; where it listens |

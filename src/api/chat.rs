@@ -43,8 +43,8 @@ use crate::{
 #[oai(deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
 struct NewChat {
-    /// The id of the session that the reply will be, if you choose it: one that was never used before. Then the call can
-    /// be repeated, and the model is asked once.
+    /// The id of the session that the reply will be, if you choose it: one that was never used before. Then the call
+    /// can be repeated, and the model is asked once.
     #[oai(nullable)]
     #[serde(default)]
     session_id: Option<Uuid>,
@@ -155,9 +155,9 @@ pub(super) struct ChatApi {
 impl ChatApi {
     /// Say something to the model
     ///
-    /// Both what is said and the reply become messages. The reply is a session, whose owner is the caller. With `Accept: text/event-stream` the answer is the stream of
-    /// that session; who loses it goes on at `/session/{id}/stream`. Who stops reading stops nothing: only `DELETE
-    /// /session/{id}` does.
+    /// Both what is said and the reply become messages. The reply is a session, whose owner is the caller. With
+    /// `Accept: text/event-stream` the answer is the stream of that session; who loses it goes on at
+    /// `/session/{id}/stream`. Who stops reading stops nothing: only `DELETE /session/{id}` does.
     #[oai(path = "/chat", method = "post", operation_id = "postChat")]
     async fn chat(
         &self,

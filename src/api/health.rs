@@ -60,8 +60,8 @@ impl ReportApi {
 
     /// List the nodes of the cluster
     ///
-    /// Each with its figures; beside them who leads, and the log. Any node answers for all. Each tells the others once a second how it is: what is told here of the others is
-    /// two seconds old at most, and asking often costs nothing.
+    /// Each with its figures; beside them who leads, and the log. Any node answers for all. Each tells the others once
+    /// a second how it is: what is told here of the others is two seconds old at most, and asking often costs nothing.
     #[oai(path = "/health/nodes", method = "get", operation_id = "listNodes")]
     async fn nodes(&self) -> Listed {
         Listed::Nodes(Wire(self.health.cluster().await))
@@ -80,9 +80,10 @@ impl HealthApi {
 
     /// Ask whether the node may take traffic
     ///
-    /// It may if changes are proved to come through, stage by stage. `stale` names the first stage that is not proved to work: `postgres` (does not answer), `capture` (a trigger is
-    /// missing or disabled), `relay` (nobody leads), `redis` (brings no canary: the log serves, so the node stays
-    /// ready) or `hub` (may lack what the log has). A node that shuts down is not ready, whatever `stale` says.
+    /// It may if changes are proved to come through, stage by stage. `stale` names the first stage that is not proved
+    /// to work: `postgres` (does not answer), `capture` (a trigger is missing or disabled), `relay` (nobody leads),
+    /// `redis` (brings no canary: the log serves, so the node stays ready) or `hub` (may lack what the log has). A node
+    /// that shuts down is not ready, whatever `stale` says.
     #[oai(path = "/ready", method = "get", operation_id = "getReadiness")]
     async fn ready(&self) -> Ready {
         let verdict = self.health.verdict().await;

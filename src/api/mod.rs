@@ -174,6 +174,7 @@ pub fn admin(health: &Health, console: bool) -> impl Endpoint + use<> {
         .around(move |endpoint, request| Console::call(console.clone(), endpoint, request))
         .around(move |endpoint, request| allow::call(endpoint, request, Arc::clone(&allow)))
         .catch_all_error(problem::catch)
+        .around(front::guard)
 }
 
 fn routes_of<T: OpenApi + 'static>(

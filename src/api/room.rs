@@ -69,14 +69,15 @@ pub(super) struct RoomApi {
 impl RoomApi {
     /// List rooms
     ///
-    /// Those that hold messages, each with their number and the last of them, a page at a time. They come in the order of their names (of the bytes: `B` before `a`), so that what is written meanwhile moves none
-    /// of them to another page. Of all rooms there are only those that the token allows to read.
+    /// Those that hold messages, each with their number and the last of them, a page at a time. They come in the order
+    /// of their names (of the bytes: `B` before `a`), so that what is written meanwhile moves none of them to another
+    /// page. Of all rooms there are only those that the token allows to read.
     #[oai(path = "/room", method = "get", operation_id = "listRooms")]
     async fn list(
         &self,
         caller: Caller,
         /// Where the last page ended (its `next_cursor`): only rooms whose names come after this one.
-        #[oai(example = "some_room", validator(pattern = "^[A-Za-z0-9_.:@-]{1,64}$"))]
+        #[oai(validator(pattern = "^[A-Za-z0-9_.:@-]{1,64}$"))]
         cursor: Query<Option<String>>,
         /// How many rooms to return; a page of long messages ends before, and `has_more` says so.
         #[oai(default = "page_size", validator(minimum(value = "1"), maximum(value = "100")))]
@@ -110,8 +111,4 @@ impl From<store::RoomPage> for RoomPage {
 
 fn page_size() -> u64 {
     PAGE
-}
-
-fn some_room() -> Option<String> {
-    Some("a".to_owned())
 }

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 use super::{
-    Feed,
+    BEAT, Feed,
     figures::{Figures, LatencyFigures, LeaderFigures, RingFigures},
 };
 use crate::{
@@ -54,9 +54,9 @@ impl Counts {
         }
     }
 
-    /// By how much they have grown a second.
+    /// By how much they have grown a second. What came since a moment ago is all there was in that second.
     fn speeds_since(&self, before: &Self) -> [f64; 3] {
-        let seconds = (self.at - before.at).as_secs_f64().max(1e-3);
+        let seconds = (self.at - before.at).max(BEAT).as_secs_f64();
         let grown = [(self.changes, before.changes), (self.deliveries, before.deliveries), (self.posts, before.posts)];
         grown.map(|(now, before)| now.saturating_sub(before) as f64 / seconds)
     }
@@ -139,5 +139,18 @@ fn ring(hub: &hub::Stats) -> RingFigures {
         changes: hub.head.position - hub.ring_floor,
         bytes: hub.ring_bytes as u64,
         seconds: hub.ring_oldest.map(age),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_change_in_a_moment_is_one_a_second_and_not_a_thousand() {
+        let before = Counts { at: Instant::now(), changes: 5, deliveries: 0, posts: 7 };
+        let after = |span| Counts { at: before.at + span, changes: 6, deliveries: 30, posts: 7 };
+        assert_eq!(after(BEAT / 1000).speeds_since(&before), [1.0, 30.0, 0.0]);
+        assert_eq!(after(BEAT * 2).speeds_since(&before), [0.5, 15.0, 0.0]);
     }
 }

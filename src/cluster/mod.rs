@@ -8,10 +8,11 @@
 //! Others let nodes find and ask each other, by gossip or by a list of addresses: that finds who is dead sooner, and
 //! needs a way from each to each. Here nobody decides anything by it; it is for people.
 //!
-//! Whoever asks is answered from memory. So asking costs Redis nothing, however many do; the price is one small call a
-//! second for each node, and that what is told grows with the nodes. If Redis is away, each node knows only itself, and
-//! says so; if it has lost all, it is told all again within a second. How long a node is silent is reckoned by the clock
-//! of Redis alone, since those of machines differ.
+//! Whoever asks is answered from memory. So asking costs Redis nothing, however many do. The price is a call a second
+//! for each node, and that each is told of all: it grows with their square. For 20 nodes it is a thousandth of what
+//! Redis can do, for 200 a tenth, and 20 MB a second. If Redis does not tell, each node knows only itself, and says so;
+//! if it has lost all, it is told all again within a second. How long a node is silent is reckoned by the clock of
+//! Redis alone, since those of machines differ.
 
 mod figures;
 mod meter;

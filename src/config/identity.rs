@@ -5,7 +5,7 @@ use std::{fmt, path::Path, time::Duration};
 use bytesize::ByteSize;
 use clap::{ArgAction, Args};
 
-use super::values::{at_least_one, bytes, delay, size, span};
+use super::values::{at_least_one, bytes, cookie, delay, size, span};
 use crate::{
     api,
     auth::{Algorithm, Auth, JwksOptions, Key, Options, Pattern, Rules, SetupError},
@@ -71,7 +71,7 @@ pub struct IdentitySettings {
     pub jwt_default_rooms: Option<Vec<Pattern>>,
 
     /// The cookie that a token may come in; a name with `__Secure-` or `__Host-` is set over https only
-    #[arg(long, env, default_value = api::COOKIE)]
+    #[arg(long, env, default_value = api::COOKIE, value_parser = cookie)]
     pub jwt_cookie: String,
 
     /// Whether streams take a token as `?access_token=` too: for pages of other sites, though proxies may log it

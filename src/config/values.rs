@@ -63,6 +63,13 @@ pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     }
 }
 
+/// The name of a cookie (a token, RFC 9110): another one would never be found, and the console's page has it in its HTML.
+pub(super) fn cookie(text: &str) -> Result<String, String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%'*+-.^_`|~".contains(&byte);
+    let named = !text.is_empty() && text.bytes().all(plain);
+    named.then(|| text.to_owned()).ok_or_else(|| "must be a name like rowcast_token, of ASCII".to_owned())
+}
+
 pub(super) fn collector(text: &str) -> Result<String, String> {
     let http = ["http://", "https://"].iter().any(|scheme| text.starts_with(scheme));
     let address = text.parse::<hyper::Uri>().ok().filter(|address| http && address.query().is_none());

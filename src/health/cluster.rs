@@ -31,7 +31,8 @@ pub struct ClusterReport {
     /// `hub`); null if all are.
     #[oai(nullable)]
     pub stale: Option<String>,
-    /// Whether `nodes` are all there are. If not, Redis does not answer, and only the node that answers is among them.
+    /// Whether `nodes` are all there are. If not, Redis does not tell of the others, and only the node that answers is
+    /// among them.
     pub complete: bool,
     /// The nodes, by name. One that ends goes at once; one that dies ten seconds after it was heard last.
     pub nodes: Vec<NodePart>,
@@ -60,8 +61,8 @@ pub struct NodePart {
 #[derive(Debug, Clone, Default, Serialize, Object)]
 #[oai(rename = "LeadHealth")]
 pub struct LeadPart {
-    /// The node that leads, or led last; null if nobody ever did, or PostgreSQL does not answer and no node says that it
-    /// leads.
+    /// The node that leads, or led last; null if nobody ever did, or PostgreSQL does not answer and no node says that
+    /// it leads.
     #[oai(nullable)]
     pub leader: Option<String>,
     /// Seconds since its last sign of life in PostgreSQL; null if that is not known. One comes every second.
@@ -103,8 +104,8 @@ impl Health {
     }
 }
 
-/// PostgreSQL knows best who leads. A leader that has just been replaced may not know it yet, or have died as one; where
-/// PostgreSQL does not say, whoever was heard last is believed.
+/// PostgreSQL knows best who leads. A leader that has just been replaced may not know it yet, or have died as one;
+/// where PostgreSQL does not say, whoever was heard last is believed.
 fn lead(vitals: Option<&Vitals>, nodes: &[Node]) -> LeadPart {
     let known = vitals.and_then(|vitals| vitals.leader.as_ref());
     let leading = nodes.iter().filter_map(|node| Some((node, node.figures.leads.as_ref()?)));

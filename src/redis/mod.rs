@@ -2,8 +2,8 @@
 //! in which room, how each node is, and the logs of replies that are still being written.
 //!
 //! Redis may lose any message, and all it holds. Positions show a message that is lost, and the log repairs it; a
-//! budget that is lost is full again, a key that is lost is a new one; who is there, and how a node is, is
-//! told again; a reply that is lost has failed, and its readers are told so. Nothing here tries harder.
+//! budget that is lost is full again, a key that is lost is a new one; who is there, and how a node is, is told again; a
+//! reply that is lost has failed, and its readers are told so. Nothing here tries harder.
 
 pub mod bells;
 mod bus;

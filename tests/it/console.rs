@@ -92,10 +92,13 @@ async fn who_has_a_file_already_is_told_so_and_sent_nothing() {
     for path in ["/", "/console/main.js"] {
         let url = format!("{}{path}", node.url);
         let tag = said(&get(&node, path).await, "etag").to_owned();
-        let answer = ask(&node, Method::GET, &url, ("If-None-Match", &format!("\"old\", {tag}"))).await;
-        assert_eq!((answer.status(), said(&answer, "etag")), (StatusCode::NOT_MODIFIED, &*tag), "{path}");
-        assert_eq!(said(&answer, "cache-control"), "no-cache");
-        assert!(answer.bytes().await.unwrap().is_empty());
+        // A server between may have taken away that it is weak.
+        for known in [&format!("\"old\", {tag}"), tag.trim_start_matches("W/"), "*"] {
+            let answer = ask(&node, Method::GET, &url, ("If-None-Match", known)).await;
+            assert_eq!((answer.status(), said(&answer, "etag")), (StatusCode::NOT_MODIFIED, &*tag), "{path} {known}");
+            assert_eq!(said(&answer, "cache-control"), "no-cache");
+            assert!(answer.bytes().await.unwrap().is_empty());
+        }
         let answer = ask(&node, Method::GET, &url, ("If-None-Match", "\"old\"")).await;
         assert_eq!(answer.status(), StatusCode::OK, "{path}");
     }

@@ -249,6 +249,24 @@ async fn every_value_has_an_example() {
 }
 
 #[tokio::test]
+async fn an_example_is_like_what_the_server_says() {
+    let (_world, node) = World::with_node().await;
+    let document = document().await;
+    let example = |schema: &str, field: &str| {
+        resolved(&document, &document["components"]["schemas"][schema]["properties"][field])["example"].clone()
+    };
+    for (page, one, field) in [("RoomPage", "Room", "room"), ("PresencePage", "PresentUser", "user_id")] {
+        assert_eq!(
+            example(page, "next_cursor"),
+            example(one, field),
+            "the last of {page} is where the next one begins"
+        );
+    }
+    let first = node.open("", None).await.next().await;
+    assert_eq!(example("ConnectedEvent", "message"), first.data()["message"]);
+}
+
+#[tokio::test]
 async fn a_body_is_taken_as_its_example_has_it() {
     let (_world, node) = World::with_node().await;
     let document = document().await;

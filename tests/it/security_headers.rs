@@ -26,7 +26,7 @@ fn assert_guarded(what: &str, headers: &HeaderMap) {
         assert_eq!(said(headers, name), value, "{name} of {what}");
     }
     let policy = said(headers, "content-security-policy");
-    assert!(policy.starts_with("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{what}: {policy}");
+    assert!(policy.starts_with("default-src '") && policy.contains("frame-ancestors 'none'"), "{what}: {policy}");
 }
 
 #[tokio::test]
@@ -60,8 +60,27 @@ async fn every_answer_is_guarded() {
             let answer = ask(&node, Method::GET, path).await;
             assert_eq!(answer.status(), StatusCode::OK);
             assert_guarded(path, answer.headers());
+            assert!(said(answer.headers(), "content-security-policy").starts_with("default-src 'none'"), "{path}");
             assert!(said(answer.headers(), "cache-control").starts_with("max-age="), "{path}");
         }
+    }
+}
+
+#[tokio::test]
+async fn what_those_who_look_after_the_node_are_told_is_guarded_as_well() {
+    let world = World::new().await;
+    let node = world.node_with(&[("ADMIN_PORT", "0")]).await;
+    let admin = node.admin.as_ref().unwrap();
+    for path in ["/", "/console/main.js", "/health", "/health/nodes", "/metrics", "/nowhere"] {
+        let answer = soon("an answer", node.http.get(format!("{admin}{path}")).send()).await.unwrap();
+        assert_guarded(path, answer.headers());
+        let page = path == "/" || path.starts_with("/console");
+        let (policy, kept) = if page { ("'self'", "no-cache") } else { ("'none'", "no-store") };
+        assert!(
+            said(answer.headers(), "content-security-policy").starts_with(&format!("default-src {policy}")),
+            "{path}"
+        );
+        assert_eq!(said(answer.headers(), "cache-control"), kept, "{path}");
     }
 }
 

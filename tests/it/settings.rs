@@ -52,6 +52,7 @@ async fn all_mistakes_are_told_at_once() {
         ("PAGE_CHANGES", "0"),
         ("DATABASE_CONNECTIONS", "0"),
         ("TICK_CHANGES", "many"),
+        ("JWT_COOKIE", "a\"b"),
         ("LLM_DIALECT", "eliza"),
         ("LLM_BASE_URL", "ftp://:hunter2@localhost"),
         ("LLM_SENDER_ID", "me"),

@@ -57,8 +57,8 @@ impl Console {
         Self(files.map(|(path, file)| (path, get(file))).collect())
     }
 
-    /// Calls the endpoint for all that is not of the console. It is asked first, since poem's routes can tell no page at
-    /// `/` from an API that is nested there.
+    /// Calls the endpoint for all that is not of the console. It is asked first, since poem's routes can tell no page
+    /// at `/` from an API that is nested there.
     pub(super) async fn call(
         console: Option<Arc<Self>>,
         endpoint: Arc<impl Endpoint>,
@@ -81,12 +81,13 @@ impl Place<'_> {
 }
 
 fn file(kind: &'static str, text: Bytes) -> impl Endpoint<Output = Response> {
-    // Weak: compressed it is other bytes.
-    let tag = format!("W/\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(&text)));
+    let tag = format!("\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(&text)));
+    // Compressed it is other bytes.
+    let weak = format!("W/{tag}");
     let once = Once::default();
     make_sync(move |request: Request| {
         let answer = Response::builder()
-            .header(header::ETAG, &tag)
+            .header(header::ETAG, &weak)
             .header(header::CACHE_CONTROL, "no-cache")
             .header(header::CONTENT_SECURITY_POLICY, POLICY);
         match is_known(request.headers(), &tag) {
@@ -96,10 +97,11 @@ fn file(kind: &'static str, text: Bytes) -> impl Endpoint<Output = Response> {
     })
 }
 
-/// Whether the client says that it has this already.
+/// Whether the client says that it has this already. Weak or not is the same here (RFC 9110, 13.1.2).
 fn is_known(headers: &HeaderMap, tag: &str) -> bool {
     let values = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|known| known.trim() == tag)
+    let mut known = values.flat_map(|value| value.split(',')).map(str::trim);
+    known.any(|known| known == "*" || known.trim_start_matches("W/") == tag)
 }
 
 fn kind(name: &str) -> &'static str {

@@ -1,9 +1,10 @@
 //! Examples: what a value looks like, for each field, parameter and error.
 //!
-//! A word means the same wherever it stands, so it has one example, by its name; most values need none of their own, as
-//! their type says enough. They fit together: the message of the examples can be posted, and is found by the examples
-//! of the calls that read. Nobody who tries a call with all its examples shall be surprised; so there is none for the
-//! header that makes a second call the same as the first.
+//! A word means the same wherever it stands, so it has one example, by its name; but for the few that each schema means
+//! in its own way, which have one by both names. Most values need none of their own, as their type says enough. They
+//! fit together: the message of the examples can be posted, and is found by the examples of the calls that read. Nobody
+//! who tries a call with all its examples shall be surprised; so there is none for the header that makes a second call
+//! the same as the first.
 
 use serde_json::{Map, Value, json};
 
@@ -13,7 +14,7 @@ use crate::api::{failed, message::KEY};
 const UUID: &str = "0c544734-1888-5ee1-94a9-a8334a166413";
 const INSTANT: &str = "2026-01-02T03:04:05.678901Z";
 /// Texts by the names of what holds them.
-const TEXTS: [(&str, &str); 44] = [
+const TEXTS: [(&str, &str); 48] = [
     ("address", "10.0.0.7:8000"),
     ("ai_provider", "echo"),
     ("by", "ada"),
@@ -59,6 +60,10 @@ const TEXTS: [(&str, &str); 44] = [
     ("Location", "/message/42"),
     ("WWW-Authenticate", "Bearer"),
     ("X-Request-Id", UUID),
+    ("ByeEvent.message", "The server is going away; reconnect to go on"),
+    ("ConnectedEvent.message", "Connected to message stream"),
+    ("PresencePage.next_cursor", UUID),
+    ("RoomPage.next_cursor", "lobby"),
 ];
 
 /// Gives an example to every value that has none.
@@ -75,6 +80,7 @@ pub(super) fn give(document: &mut Value) {
         }
         for (name, schema) in object.get_mut("schemas").and_then(Value::as_object_mut).into_iter().flatten() {
             illustrate(name, schema);
+            illustrate_own(name, schema);
         }
         if let (Some(Value::String(name)), true) = (object.get("name").cloned(), object.contains_key("in"))
             && let Some(schema) = object.get_mut("schema")
@@ -97,20 +103,32 @@ fn illustrate(name: &str, schema: &mut Value) {
     }
 }
 
+/// Gives fields the examples that they have in this schema alone.
+fn illustrate_own(schema: &str, told: &mut Value) {
+    for (name, field) in told.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
+        if let Some(own) = text(&format!("{schema}.{name}")) {
+            field["example"] = own;
+        }
+    }
+}
+
+fn text(name: &str) -> Option<Value> {
+    TEXTS.iter().find(|(known, _)| *known == name).map(|(_, text)| json!(text))
+}
+
 /// What a value of this name and type looks like; nothing of one that is told elsewhere.
 fn example(name: &str, schema: &Map<String, Value>) -> Option<Value> {
     if let Some(default) = schema.get("default") {
         return Some(default.clone());
     }
     let format = schema.get("format").and_then(Value::as_str);
-    let text = || TEXTS.iter().find(|(known, _)| *known == name).map(|(_, text)| json!(text));
     match (schema.get("type")?.as_str()?, format) {
         ("boolean", _) => Some(json!(true)),
         ("integer", _) => Some(json!(number(name))),
         ("number", _) => Some(json!(0.25)),
         ("string", Some("uuid")) => Some(json!(UUID)),
         ("string", Some("date-time")) => Some(json!(INSTANT)),
-        ("string", _) => text(),
+        ("string", _) => text(name),
         _ => None,
     }
 }

@@ -1,8 +1,8 @@
 //! The OpenAPI document, as people and generators of clients read it.
 //!
 //! What poem-openapi writes is true of the code, but it is not all that is true, and not in the form that generators
-//! read best. So it is made over here, once, for all who show it. These are rules, and none knows an operation or a
-//! schema by name: what comes later is told as well as what is there.
+//! read best. So it is made over here, once, for all who show it. These are rules, and none needs to know an operation
+//! or a schema by name: what comes later is told as well as what is there.
 //!
 //! Not taken: a document by hand, which parts from the code; settings and patches for each generator, which everybody
 //! would have to find out anew; another framework.

@@ -20,6 +20,7 @@ use super::allow::Allow;
 pub(super) use compression::Once;
 pub use cors::Origins;
 pub(super) use exchange::RequestId;
+pub(super) use security::call as guard;
 
 /// What the front does that can be chosen.
 #[derive(Debug, Clone)]

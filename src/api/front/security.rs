@@ -31,7 +31,7 @@ static ALWAYS: [(HeaderName, HeaderValue); 6] = [
 static ONLY_TLS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
 /// Calls the endpoint, and adds to its answer.
-pub(super) async fn call(endpoint: Arc<impl Endpoint>, request: Request) -> Result<Response> {
+pub(in crate::api) async fn call(endpoint: Arc<impl Endpoint>, request: Request) -> Result<Response> {
     let tls = *request.scheme() == Scheme::HTTPS;
     let mut answer = endpoint.get_response(request).await;
     dress(answer.headers_mut(), tls);

@@ -69,8 +69,8 @@ pub(super) struct PresenceApi {
 impl PresenceApi {
     /// List who is in a room
     ///
-    /// A page at a time. A room that nobody is in, and that nobody has ever written to, is as good as any: nobody is in it. To be told of
-    /// who comes and goes, follow `/stream` with `presence=true`.
+    /// A page at a time. A room that nobody is in, and that nobody has ever written to, is as good as any: nobody is in
+    /// it. To be told of who comes and goes, follow `/stream` with `presence=true`.
     #[oai(path = "/room/:room/presence", method = "get", operation_id = "listPresence")]
     async fn list(
         &self,

@@ -76,8 +76,9 @@ pub(super) struct SessionApi {
 impl SessionApi {
     /// Open a session
     ///
-    /// It is for a reply that a producer is about to write. The producer brings its chunks to `chunk_url`, with the `producer_token` of the answer; readers follow it at
-    /// `stream_url`. Who chooses the id can repeat the call, and finds the same session open.
+    /// It is for a reply that a producer is about to write. The producer brings its chunks to `chunk_url`, with the
+    /// `producer_token` of the answer; readers follow it at `stream_url`. Who chooses the id can repeat the call, and
+    /// finds the same session open.
     #[oai(path = "/session", method = "post", operation_id = "openSession")]
     async fn open(
         &self,
@@ -114,10 +115,11 @@ impl SessionApi {
 
     /// Append chunks to a session
     ///
-    /// They may come in any order and as often as it takes: those that are there already are passed over. Of a request that is refused nothing is appended. When an answer is lost, send the same again; `head` says up to
-    /// where the text is there without a hole. No chunks at all are a sign of life, which a producer that is silent for
-    /// long has to give. The last chunk is said with `is_final` or `final_chunk_id`; when none before it is missing the
-    /// session is sealed, and its text becomes one message. A 403 says that another producer has taken over.
+    /// They may come in any order and as often as it takes: those that are there already are passed over. Of a request
+    /// that is refused nothing is appended. When an answer is lost, send the same again; `head` says up to where the
+    /// text is there without a hole. No chunks at all are a sign of life, which a producer that is silent for long has
+    /// to give. The last chunk is said with `is_final` or `final_chunk_id`; when none before it is missing the session
+    /// is sealed, and its text becomes one message. A 403 says that another producer has taken over.
     #[oai(path = "/session/:id/chunk", method = "post", operation_id = "appendChunks")]
     async fn append(
         &self,
@@ -148,7 +150,8 @@ impl SessionApi {
 
     /// Cancel a session
     ///
-    /// Who stops reading cancels nothing; this does. Only who has opened it may, or who moderates in its room. What is over stays as it is.
+    /// Who stops reading cancels nothing; this does. Only who has opened it may, or who moderates in its room. What is
+    /// over stays as it is.
     #[oai(path = "/session/:id", method = "delete", operation_id = "cancelSession")]
     async fn cancel(
         &self,
@@ -173,7 +176,8 @@ impl SessionApi {
 
     /// Replace a session's producer
     ///
-    /// Gives a token to one that takes over: the producer before may not append any more. Only who has opened the session may, and only where they may write in its sender's name: not in the model's.
+    /// Gives a token to one that takes over: the producer before may not append any more. Only who has opened the
+    /// session may, and only where they may write in its sender's name: not in the model's.
     #[oai(path = "/session/:id/producer", method = "post", operation_id = "rotateProducer")]
     async fn rotate(
         &self,
@@ -199,9 +203,10 @@ impl SessionApi {
 
     /// Follow a session
     ///
-    /// Server-sent events, from its beginning or from where you left off, to its end. Append the chunks as they come, and put the message in the place of all of them when it does: who follows late or
-    /// comes back may be given the message alone. After the event that ends the session the stream ends; an
-    /// `EventSource` that comes back then is told to stop by a 204.
+    /// Server-sent events, from its beginning or from where you left off, to its end. Append the chunks as they come,
+    /// and put the message in the place of all of them when it does: who follows late or comes back may be given the
+    /// message alone. After the event that ends the session the stream ends; an `EventSource` that comes back then is
+    /// told to stop by a 204.
     #[oai(path = "/session/:id/stream", method = "get", operation_id = "followSession")]
     async fn follow(
         &self,

@@ -276,7 +276,7 @@ impl Follower {
         let Some(data) = data else { return };
         let mut seen = lock(&self.seen);
         if data.starts_with("{\"type\":\"connected\"") {
-            seen.connected(id.expect("connected has an id"), data.contains("\"resumed\":true"));
+            seen.connected(id, data.contains("\"resumed\":true"));
         } else if data.starts_with("{\"type\":\"reset\"") {
             seen.resets += 1;
             seen.at = id;
@@ -293,14 +293,17 @@ impl Follower {
 }
 
 impl Seen {
-    fn connected(&mut self, id: EventId, resumed: bool) {
+    /// Without an id, a reset follows.
+    fn connected(&mut self, id: Option<EventId>, resumed: bool) {
         match self.at {
-            Some(at) if resumed && at != id => self.wrong.push(format!("asked to go on after {at}, was put at {id}")),
+            Some(at) if resumed && id != Some(at) => {
+                self.wrong.push(format!("asked to go on after {at}, was put at {id:?}"));
+            }
             None if resumed => self.wrong.push("resumed without having been there".to_owned()),
             _ => {}
         }
         self.connected = true;
-        self.at = Some(id);
+        self.at = id.or(self.at);
     }
 
     fn change(&mut self, id: EventId, text: &str) {
