@@ -17,11 +17,7 @@ describe("the console without a mouse", () => {
   before(async () => (node = await Node.start()));
   after(() => node.kill());
 
-  async function open(t, room = randomUUID()) {
-    const one = await Console.open(t, browser, node.url, room);
-    await one.is("live");
-    return one;
-  }
+  const open = (t, room) => Console.live(t, browser, node.url, room);
 
   /** Presses keys one after the other; the focus is somewhere after each. */
   async function press(one, ...keys) {

@@ -16,11 +16,7 @@ describe("who is in a room of the console", () => {
   before(async () => (node = await Node.start()));
   after(() => node.kill());
 
-  async function open(t, room, by = browser) {
-    const one = await Console.open(t, by, node.url, room);
-    await one.is("live");
-    return one;
-  }
+  const open = (t, room, by = browser) => Console.live(t, by, node.url, room);
 
   /** Opens pages that share what they keep, as the tabs of one person do. */
   async function together() {

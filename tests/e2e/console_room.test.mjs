@@ -14,13 +14,7 @@ describe("the console's room", () => {
   before(async () => (node = await Node.start()));
   after(() => node.kill());
 
-  /** A page with a room of its own open, live. */
-  async function open(t, room = randomUUID()) {
-    const one = await Console.open(t, browser, node.url, room);
-    one.room = room;
-    await one.is("live");
-    return one;
-  }
+  const open = (t, room) => Console.live(t, browser, node.url, room);
 
   it("shows two pages each other's messages, once and in order", async (t) => {
     const one = await open(t);

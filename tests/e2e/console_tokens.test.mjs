@@ -24,7 +24,6 @@ describe("the console and who one is", () => {
     const one = await Console.open(t, browser, node.url, room);
     one.expects("status of 401");
     one.expects("status of 403");
-    one.room = room;
     return one;
   }
 

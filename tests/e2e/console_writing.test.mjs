@@ -1,7 +1,6 @@
 // What is written, changed and deleted in the console, as people do it: with the keyboard, over a network that fails.
 
 import assert from "node:assert/strict";
-import { randomUUID } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 
 import { Console, hold } from "./support/console.mjs";
@@ -16,13 +15,7 @@ describe("writing in the console", () => {
   before(async () => (node = await Node.start()));
   after(() => node.kill());
 
-  /** A page with a room of its own open, live. */
-  async function open(t, room = randomUUID()) {
-    const one = await Console.open(t, browser, node.url, room);
-    one.room = room;
-    await one.is("live");
-    return one;
-  }
+  const open = (t, room) => Console.live(t, browser, node.url, room);
 
   it("shows a message at once, and settles it in its place when the feed has brought it", async (t) => {
     const one = await open(t);

@@ -2,6 +2,7 @@
 // forbids.
 
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 
 /** Longer than anything takes here on a busy machine. */
 const DEADLINE = 30_000;
@@ -19,7 +20,15 @@ export class Console {
     one.page.on("pageerror", (error) => one.#complaints.push(error.stack));
     one.page.on("console", (line) => line.type() === "error" && one.#complaints.push(line.text()));
     await prepare(one.page);
+    one.room = room;
     await one.page.goto(`${url}/#/room/${room}`);
+    return one;
+  }
+
+  /** The same, of a room of its own where none is named, when it is live. */
+  static async live(t, browser, url, room = randomUUID()) {
+    const one = await Console.open(t, browser, url, room);
+    await one.is("live");
     return one;
   }
 
