@@ -262,6 +262,10 @@ async fn an_example_is_like_what_the_server_says() {
             "the last of {page} is where the next one begins"
         );
     }
+    let called = node.get("/health").await.body["sessions"]["node"].clone();
+    for name in [called, example("SessionsHealth", "node"), example("SessionConnectedEvent", "node_id")] {
+        assert!(name.as_str().unwrap().bytes().all(|byte| byte.is_ascii_hexdigit()), "{name}");
+    }
     let first = node.open("", None).await.next().await;
     assert_eq!(example("ConnectedEvent", "message"), first.data()["message"]);
 }

@@ -1,11 +1,19 @@
 //! A client that comes back with the last id it has seen goes on right after it: on any node, from memory or the log.
 
-use std::cell::Cell;
+use std::{
+    cell::Cell,
+    sync::{Arc, RwLock},
+};
 
+use rowcast::change::EventId;
 use serde_json::json;
 use sqlx::{Connection, Executor};
 
-use crate::support::{Event, Events, Lagging, Node, World, message, message_in};
+use crate::support::{
+    Event, Events, Lagging, Node, World,
+    crowd::{Crowd, Manner},
+    message, message_in, until,
+};
 
 /// Transactions, each with the number of its changes. All but the truncation are in the rooms `a` and `b`.
 const HISTORY: [(&str, usize); 5] = [
@@ -206,4 +214,16 @@ async fn who_locks_the_table_holds_up_no_reader_of_the_log() {
     assert_eq!(events[1..].iter().map(Event::content).collect::<Vec<_>>(), ["0", "1", "2"]);
     locking.commit().await.unwrap();
     assert_eq!(back.next().await.kind(), "truncated");
+}
+
+/// It is the crowd of the faults, which goes on as clients do: by the last id, and none without one.
+#[tokio::test]
+async fn a_crowd_that_comes_back_from_another_life_is_told_so_once() {
+    let (_world, node) = World::with_node().await;
+    let address = node.url.trim_start_matches("http://").to_owned();
+    let manner = Manner { from: Some(EventId::new(2, 7)), ..Manner::default() };
+    let crowd = Crowd::gather(3, &manner, &Arc::new(RwLock::new(vec![address])), &Arc::default(), 1).await;
+    let told = Some(EventId::new(1, 0));
+    until("all are told", async || crowd.all(|seen| seen.resets == 1 && seen.at == told && seen.wrong.is_empty()))
+        .await;
 }

@@ -14,7 +14,7 @@ use crate::api::{failed, message::KEY};
 const UUID: &str = "0c544734-1888-5ee1-94a9-a8334a166413";
 const INSTANT: &str = "2026-01-02T03:04:05.678901Z";
 /// Texts by the names of what holds them.
-const TEXTS: [(&str, &str); 48] = [
+const TEXTS: [(&str, &str); 49] = [
     ("address", "10.0.0.7:8000"),
     ("ai_provider", "echo"),
     ("by", "ada"),
@@ -37,8 +37,8 @@ const TEXTS: [(&str, &str); 48] = [
     ("model", "echo"),
     ("next_cursor", "2026-01-02T03:04:05.678901Z_42"),
     ("node", "node-1/7"),
-    ("node_id", "node-1/7"),
-    ("nodes", "node-1/7"),
+    ("node_id", "0badcafe"),
+    ("nodes", "0badcafe"),
     ("prev", "1-41"),
     ("producer_token", "a-token-that-nobody-guesses"),
     ("published", "1-42"),
@@ -64,6 +64,7 @@ const TEXTS: [(&str, &str); 48] = [
     ("ConnectedEvent.message", "Connected to message stream"),
     ("PresencePage.next_cursor", UUID),
     ("RoomPage.next_cursor", "lobby"),
+    ("SessionsHealth.node", "0badcafe"),
 ];
 
 /// Gives an example to every value that has none.
