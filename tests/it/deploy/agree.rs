@@ -96,9 +96,16 @@ fn ports_lead_to_where_the_program_listens() {
     let compose = &yaml("docker-compose.yml")[0]["services"];
     let (server, balancer) = (&compose["server"], read("deploy/compose/haproxy.cfg"));
     assert_eq!(server["ports"], Value::Null, "nodes cannot share a port of the host");
-    assert_eq!(line(&balancer, "server-template node 16 server:"), server["environment"]["PORT"]);
-    let published = compose["balancer"]["ports"][0].as_str().unwrap();
-    assert!(published.ends_with(line(&balancer, "bind ")), "{published}");
+    let (clients, admins) = balancer.split_once("frontend admins").unwrap();
+    let ends = [("node", clients, "PORT"), ("admin", admins, "ADMIN_PORT")];
+    for ((name, balancer, variable), published) in
+        ends.into_iter().zip(compose["balancer"]["ports"].as_array().unwrap())
+    {
+        let template = format!("server-template {name} 16 server:");
+        assert_eq!(line(balancer, &template), server["environment"][variable]);
+        assert!(published.as_str().unwrap().ends_with(line(balancer, "bind ")), "{published}");
+        assert_eq!(published.as_str().unwrap().starts_with("127.0.0.1:"), name == "admin", "{published}");
+    }
 }
 
 #[test]
