@@ -7,6 +7,7 @@ import { after, before, describe, it } from "node:test";
 import { Docs } from "./support/docs.mjs";
 import { Node, token } from "./support/node.mjs";
 import { inBrowser } from "./support/pages.mjs";
+import { behind } from "./support/prefix.mjs";
 import { Session } from "./support/session.mjs";
 
 const SECRET = "a secret of this test, which is long enough";
@@ -156,6 +157,22 @@ describe("the page of all calls", () => {
       assert.equal(await cookie.getByRole("textbox").count(), 0);
       assert.equal(await cookie.getByRole("button").count(), 0);
       assert.deepEqual(wrong, []);
+    }
+  });
+
+  it("tries calls and streams behind a proxy's prefix, and leads to the console there", async (t) => {
+    const url = await behind(t, "/rowcast", node);
+    for (const end of ["", "/"]) {
+      const docs = await Docs.open(t, await browser(), url, end);
+      const stream = await docs.call("get", "/stream");
+      await stream.execute();
+      await stream.shows('"connected"');
+      const rooms = await docs.call("get", "/room");
+      await rooms.execute();
+      assert.equal(await rooms.status(), "200");
+      await docs.page.getByRole("link", { name: "Console" }).click();
+      await docs.page.locator('#room[data-state="live"]').waitFor();
+      assert.deepEqual(docs.wrong, []);
     }
   });
 

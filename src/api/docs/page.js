@@ -3,6 +3,9 @@
 // Tokens stay in the memory of the page, and are gone when it is loaded again: Swagger UI could only keep them in
 // `localStorage`, where they outlive the tab, on a machine that may not be its user's alone.
 
+/** Where the server is. A proxy may serve it behind a prefix, of which the server knows nothing. */
+const ROOT = location.pathname.replace(/docs\/*$/, "");
+
 /** What says in the dialog of tokens that a cookie cannot be given there: no page may set the one that is asked for. */
 function Cookies() {
   const wrap = (Original, { React: { createElement } }) =>
@@ -26,12 +29,13 @@ function unbuffered(request) {
 }
 
 /**
- * The document without examples of what need not be given. Swagger UI would fill all of them in, and so begin each
- * stream where another has left off.
+ * The document of the server that is here, without examples of what need not be given. Swagger UI would fill all of
+ * them in, and so begin each stream where another has left off.
  */
-function withoutSpare(answer) {
+function fitted(answer) {
   if (!answer.url.endsWith("/openapi.json")) return answer;
   const document = JSON.parse(answer.text);
+  document.servers[0].url = ROOT;
   for (const { parameters = [] } of Object.values(document.paths).flatMap(Object.values)) {
     for (const parameter of parameters.filter(({ required }) => !required)) {
       delete parameter.example;
@@ -42,15 +46,17 @@ function withoutSpare(answer) {
   return answer;
 }
 
+for (const link of document.querySelectorAll("nav a")) link.href = ROOT;
+
 SwaggerUIBundle({
   dom_id: "#ui",
-  url: "/openapi.json",
+  url: `${ROOT}openapi.json`,
   validatorUrl: null,
   deepLinking: true,
   tryItOutEnabled: true,
   displayRequestDuration: true,
   defaultModelsExpandDepth: 0,
   requestInterceptor: unbuffered,
-  responseInterceptor: withoutSpare,
+  responseInterceptor: fitted,
   plugins: [Streams, Cookies],
 });

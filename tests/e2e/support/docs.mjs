@@ -30,7 +30,7 @@ export class Docs extends Watched {
 
   #let(route) {
     const asked = route.request().url();
-    if (new URL(asked).origin === this.url) return route.continue();
+    if (asked.startsWith(`${this.url}/`)) return route.continue();
     this.wrong.push(`asks for ${asked}`);
     return route.abort();
   }
