@@ -127,6 +127,24 @@ describe("the console's room", () => {
     await one.is("live");
   });
 
+  it("shows the room that is open among many, where it was in the list", async (t) => {
+    const prefix = `r${randomUUID().slice(0, 8)}`;
+    const names = Array.from({ length: 25 }, (_, at) => `${prefix}-${at + 10}`);
+    await Promise.all(names.map((name) => node.say(name, "one of many")));
+    const one = await open(t);
+    const { page } = one;
+    await page.getByRole("searchbox").fill(prefix);
+    const last = page.locator(".rooms a", { hasText: names.at(-1) });
+    await last.scrollIntoViewIfNeeded();
+    const { y } = await last.boundingBox();
+    await last.click();
+    await page.getByRole("heading", { name: names.at(-1) }).waitFor();
+    await one.until(inSight, y);
+    await page.setViewportSize({ width: 390, height: 700 });
+    await page.getByRole("button", { name: "Rooms" }).click();
+    await one.until(inSight);
+  });
+
   it("tells who is there", async (t) => {
     const one = await open(t);
     await one.page.getByText("1 here", { exact: true }).waitFor();
@@ -154,3 +172,12 @@ describe("the console's room", () => {
     await one.shows([content]);
   });
 });
+
+/** In the page: whether the room that is open can be seen in the list of rooms, at this height if one is given. */
+function inSight(y) {
+  const link = document.querySelector(".rooms a[aria-current]");
+  if (!link) return false;
+  const [at, list] = [link, link.closest(".rooms")].map((part) => part.getBoundingClientRect());
+  const seen = at.height > 0 && at.top >= list.top && at.bottom <= Math.min(list.bottom, innerHeight);
+  return seen && Math.abs(at.top - (y ?? at.top)) < 2;
+}

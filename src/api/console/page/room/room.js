@@ -12,7 +12,7 @@ import { List } from "./list.js";
 import { Older } from "./older.js";
 import { outboxOf } from "./outbox.js";
 import { Presence } from "./presence.js";
-import { Rooms } from "./rooms.js";
+import { Rooms, reveal } from "./rooms.js";
 import { mark, spoken } from "./row.js";
 import { Sending } from "./sending.js";
 import { State } from "./state.js";
@@ -242,6 +242,7 @@ class Room {
     this.#at(".open-rooms").addEventListener("click", () => {
       drawer.prepend(rooms);
       drawer.showModal();
+      reveal(rooms);
     });
     drawer.addEventListener("close", () => this.#at(".room").prepend(rooms));
     drawer.addEventListener("click", ({ target }) => (target === drawer || target.closest("a, .close")) && drawer.close());

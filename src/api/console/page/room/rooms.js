@@ -14,8 +14,8 @@ const PAUSE = 250;
 
 const NAME = /^[A-Za-z0-9_.:@-]{1,64}$/;
 
-/** What was shown last: to be there at once when another room is opened. */
-const last = { prefix: "", rooms: [], cursor: null };
+/** What was shown last, and how far it was scrolled: to be there at once when another room is opened. */
+const last = { prefix: "", rooms: [], cursor: null, top: 0 };
 
 export class Rooms {
   #place;
@@ -40,9 +40,15 @@ export class Rooms {
     });
     more.addEventListener("click", () => this.#read(last.cursor));
     const again = setInterval(() => document.hidden || last.rooms.length > PAGE || this.#read(), EVERY);
-    leaving.addEventListener("abort", () => clearInterval(again));
+    leaving.addEventListener("abort", () => {
+      clearInterval(again);
+      last.top = place.scrollTop;
+    });
     this.#show();
-    this.#read();
+    place.scrollTop = last.top;
+    reveal(place);
+    // After this, the list is its reader's own to scroll.
+    this.#read().then(() => reveal(place));
   }
 
   async #read(cursor = null) {
@@ -87,6 +93,11 @@ export class Rooms {
   #say(words) {
     this.#place.querySelector(".words").textContent = words;
   }
+}
+
+/** Scrolls the list to the room that is open. */
+export function reveal(place) {
+  place.querySelector("a[aria-current]")?.scrollIntoView({ block: "nearest" });
 }
 
 export function hash(room) {

@@ -22,7 +22,7 @@ const RESETS = {
   generation: "the server has begun a new feed",
 };
 
-/** Shows states in `place`, an element with `.name`, `.detail` and `.position`. */
+/** Shows states in `place`, an element with `.state`, `.detail` and `.position`. */
 export class State {
   #place;
   #acts;
