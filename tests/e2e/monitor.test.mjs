@@ -113,6 +113,17 @@ describe("the monitor", () => {
     assert.match(await page.locator('[data-card="changes"] .note').textContent(), /\/s · (now|\d+ s ago)$/);
   });
 
+  it("tells of the ring what one node has, when another holds nothing yet", async (t) => {
+    await leader.say("monitor", "what rings hold");
+    const late = await Node.start(OWN);
+    t.after(() => late.kill());
+    await report(late, ({ nodes }) => nodes.length === 3 && nodes.some(({ ring }) => ring.changes === 0));
+    const page = await monitor(t);
+    await until(page, "ring", ({ number, more }) => parseFloat(number) > 0 && /^[1-9].* changes? · /.test(more));
+    await late.stop();
+    await report(other, ({ nodes }) => nodes.length === 2);
+  });
+
   it("says who leads, who has died, and who leads then", async (t) => {
     const page = await monitor(t);
     const row = (node) => page.locator(".nodes tbody tr", { hasText: node.url.replace("http://", "") });

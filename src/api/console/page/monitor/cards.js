@@ -61,9 +61,9 @@ const CARDS = {
   },
   ring: {
     title: "Ring span",
-    of: ({ ring }) => [ring],
+    of: ({ ring }) => [ring?.seconds ?? null],
     as: seconds,
-    more: ({ ringChanges, ringBytes }) => `${count(ringChanges, "change")} · ${line(bytes(ringBytes))} in memory`,
+    more: ({ ring }) => (ring ? `${count(ring.changes, "change")} · ${line(bytes(ring.bytes))} in memory` : "no node tells"),
     least: 10,
   },
   log: {
@@ -121,7 +121,9 @@ class Leader {
   #name = element("bdi", { class: "leader" });
   #since = element("p", { class: "more" });
   #sign = element("p", { class: "more" });
-  #head = element("p", { class: "more" });
+  #given = element("span", { class: "place" });
+  #published = element("span", { class: "place" });
+  #head = element("p", { class: "more" }, "gave position ", this.#given, ", and Redis has ", this.#published);
 
   constructor() {
     const heading = element("h3", { id: "monitor-leader" }, "Leader");
@@ -136,7 +138,8 @@ class Leader {
     say(this.#sign, sign < SOON ? "gives signs of life" : `no sign of life for ${line(seconds(sign))}`);
     this.#sign.hidden = sign === null;
     this.#sign.classList.toggle("bad", sign >= SOON);
-    say(this.#head, `gave position ${relay.head}, and Redis has ${relay.published ?? "none"}`);
+    say(this.#given, relay.head ?? "");
+    say(this.#published, relay.published ?? "none");
     this.#head.hidden = relay.head === null;
   }
 }

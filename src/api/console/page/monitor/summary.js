@@ -6,7 +6,6 @@ const LATE = 3;
 export const isLate = (node) => node.silent_seconds > LATE;
 
 const most = (values) => (values.length ? Math.max(...values) : null);
-const least = (values) => (values.length ? Math.min(...values) : null);
 
 /** The figures of a report. */
 export function summary({ nodes, relay, log }) {
@@ -14,7 +13,6 @@ export function summary({ nodes, relay, log }) {
   const heard = nodes.filter((node) => !isLate(node));
   const all = (name) => heard.map((node) => node[name]);
   const sum = (name) => all(name).reduce((sum, value) => sum + value, 0);
-  const rings = all("ring");
   return {
     // Each change comes to every node, so they are not added up.
     changes: most(all("changes_per_second")),
@@ -25,12 +23,16 @@ export function summary({ nodes, relay, log }) {
     connections: sum("connections"),
     latency: slowest(all("latency")),
     relay,
-    // What every node has in memory: a client may come back to any of them.
-    ring: least(rings.map(({ seconds }) => seconds).filter((seconds) => seconds !== null)),
-    ringChanges: least(rings.map(({ changes }) => changes)),
-    ringBytes: most(rings.map(({ bytes }) => bytes)),
+    ring: shortest(all("ring")),
     log,
   };
+}
+
+/** The ring that reaches back least, of those that hold anything: a client may come back to any node. */
+function shortest(rings) {
+  const begun = rings.filter(({ seconds }) => seconds !== null);
+  const looked = begun.length ? begun : rings;
+  return looked.reduce((short, one) => (short && short.seconds <= one.seconds ? short : one), null);
 }
 
 /** That of the slowest node. Quantiles of several nodes cannot be put together. */
