@@ -7,6 +7,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { after, before, describe, it } from "node:test";
 
+import { Cluster } from "./support/cluster.mjs";
 import { Console } from "./support/console.mjs";
 import { Node } from "./support/node.mjs";
 import { inBrowser } from "./support/pages.mjs";
@@ -32,16 +33,17 @@ const LOOKS = {
 describe("the console's views", { concurrency: 2 }, () => {
   const browser = inBrowser();
   const room = `talk-${randomUUID().slice(0, 8)}`;
-  let node, guarded;
+  let cluster, node, guarded;
   before(async () => {
     mkdirSync(SHOTS, { recursive: true });
-    [node, guarded] = await Promise.all([Node.start(), Node.start({ JWT_SECRET: SECRET })]);
+    [cluster, guarded] = await Promise.all([Cluster.start(), Node.start({ JWT_SECRET: SECRET })]);
+    ({ node } = cluster);
     const people = [randomUUID(), randomUUID(), randomUUID()];
     for (const [at, { content, by, file }] of TALK.entries()) {
       await node.send("POST", "/message", { room, content, file, sender_id: people[by ?? at % 3] });
     }
   });
-  after(() => [node, guarded].forEach((one) => one.kill()));
+  after(() => [cluster, guarded].forEach((one) => one.kill()));
 
   /** A page of this look, which has no message of its own. */
   async function open(t, look, name = room, { url } = node) {
