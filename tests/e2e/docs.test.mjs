@@ -160,6 +160,17 @@ describe("the page of all calls", () => {
     }
   });
 
+  it("fills in nothing that leaves out what there is", async (t) => {
+    const docs = await open(t);
+    for (const path of ["/room", "/message"]) {
+      const call = await docs.call("get", path);
+      await call.execute();
+      assert.equal(await call.status(), "200");
+      assert.ok((await call.curl.innerText()).includes(`'${node.url}${path}?limit=20'`), await call.curl.innerText());
+    }
+    assert.deepEqual(docs.wrong, []);
+  });
+
   it("tries calls and streams behind a proxy's prefix, and leads to the console there", async (t) => {
     const url = await behind(t, "/rowcast", node);
     for (const end of ["", "/"]) {

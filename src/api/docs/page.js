@@ -38,8 +38,10 @@ function fitted(answer) {
   document.servers[0].url = ROOT;
   for (const { parameters = [] } of Object.values(document.paths).flatMap(Object.values)) {
     for (const parameter of parameters.filter(({ required }) => !required)) {
+      const { $ref, ...own } = parameter.schema;
+      const { example, ...schema } = $ref ? document.components.schemas[$ref.split("/").at(-1)] : own;
+      parameter.schema = schema;
       delete parameter.example;
-      delete parameter.schema?.example;
     }
   }
   answer.text = JSON.stringify(document);
