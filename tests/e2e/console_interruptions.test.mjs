@@ -136,4 +136,15 @@ describe("an interrupted room of the console", () => {
       assert.equal((await agrees(one, cluster.node, room)).length, 25);
     }
   });
+
+  it("is loaded again where its scripts are of two versions", async (t) => {
+    const node = await Node.start();
+    t.after(() => node.kill());
+    const other = (page) => page.route("**/console/room/rooms.js", (route) => route.fulfill({ contentType: "text/javascript" }), { times: 1 });
+    const one = await Console.open(t, browser, node.url, randomUUID(), other);
+    one.expects("does not provide an export named");
+    await one.page.getByText("It is loaded again.").waitFor();
+    await one.is("live");
+    assert.ok(await one.page.getByText("It is loaded again.").isHidden());
+  });
 });

@@ -1,8 +1,8 @@
 //! The console: the page at `/`, where people follow a room, write into it, and see how the cluster is.
 //!
 //! It is made of the files in `page`, which are in the program: no other server is asked for anything, and nothing is
-//! built before. Browsers ask each time whether a file is still the same, by its hash, so that a page and its scripts
-//! are never of two versions.
+//! built before. Browsers ask each time whether a file is still the same, by its hash. Behind a balancer, while nodes are
+//! renewed, a page and its scripts may be of two versions all the same: where they do not fit, it loads itself again.
 //!
 //! What the page runs and shows is our own files alone, by its policy. It also forbids scripts to make HTML of a text
 //! (`require-trusted-types-for`), whatever they were to try. Plots are drawn by the page itself.

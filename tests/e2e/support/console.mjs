@@ -17,7 +17,7 @@ export class Console {
     one.page = await browser();
     one.page.setDefaultTimeout(DEADLINE);
     t.after(() => one.#close());
-    one.page.on("pageerror", (error) => one.#complaints.push(error.stack));
+    one.page.on("pageerror", (error) => one.#complaints.push(error.stack || error.message));
     one.page.on("console", (line) => line.type() === "error" && one.#complaints.push(line.text()));
     await prepare(one.page);
     one.room = room;

@@ -41,3 +41,4 @@ addEventListener("hashchange", show);
 document.querySelector("[data-docs]").hidden = !here.includes("room");
 prepare(show);
 show();
+document.documentElement.dataset.ready = "";
